@@ -1,0 +1,1 @@
+"""Lightning glue around the pure modules: what happens beside the training itself."""

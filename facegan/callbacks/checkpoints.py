@@ -1,0 +1,97 @@
+"""Checkpoints: after every epoch, every n epochs for good, and when a signal stops the run."""
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from facegan.errors import InterruptedRun
+
+
+class Checkpoints(ModelCheckpoint):
+    """Keeps ``{filename}.ckpt`` in ``directory``; ``{epoch}`` counts finished epochs, from 1."""
+
+    def __init__(self, directory: str, filename: str, every_n_epochs: int, keep: int) -> None:
+        super().__init__(
+            dirpath=directory,
+            filename=filename,
+            every_n_epochs=every_n_epochs,
+            save_top_k=keep,
+            auto_insert_metric_name=False,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    @property
+    def state_key(self) -> str:
+        return f"Checkpoints({self.filename})"  # Lightning's own is that of any other instance
+
+    def format_checkpoint_name(self, metrics: Mapping[str, Any], *args: Any, **kwargs: Any) -> str:
+        return super().format_checkpoint_name(
+            {**metrics, "epoch": metrics["epoch"] + 1}, *args, **kwargs
+        )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target and renames, so that a killed run leaves the old file or the new.
+
+    Lightning's own goes through the system's temporary directory, which may be on another disk,
+    where a move is a copy that can be cut short.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+class SaveOnSignal(pl.Callback):
+    """On Ctrl-C or SIGTERM: finishes the batch, writes ``path``, and stops the run.
+
+    A second signal stops at once, without a checkpoint.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._received: int | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._receive)
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        if self._received is not None:
+            raise KeyboardInterrupt
+        self._received = signum
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        # Several devices must agree, or one would save while the others wait for its gradients.
+        if not trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
+            return
+        trainer.save_checkpoint(self.path)
+        signum = self._received or signal.SIGTERM
+        raise InterruptedRun(
+            f"Stopped by {signal.Signals(signum).name} after {pl_module.images_seen:,} images; "
+            f"the checkpoint is {self.path}. Go on with: python -m facegan.train "
+            f"resume={self.path.parent.parent}",
+            signum,
+        )

@@ -1,0 +1,42 @@
+"""How far and how fast: the progress bar, and images per second in the log."""
+
+from time import perf_counter
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import TQDMProgressBar
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's bar with the number of images seen, and epochs counted from 1."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        of = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+        self.train_progress_bar.set_description(f"Epoch {trainer.current_epoch + 1}{of}")
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return {"images": f"{pl_module.images_seen:,}", **metrics}
+
+
+class Throughput(pl.Callback):
+    """Logs ``speed/images_per_second`` of all devices together, once an epoch."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._began, self._seen = perf_counter(), pl_module.images_seen  # of a resumed epoch
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._began, self._seen = perf_counter(), pl_module.images_seen
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        images: Any = pl_module.images_seen - self._seen
+        pl_module.log_dict(
+            {
+                "speed/images_per_second": images / (perf_counter() - self._began),
+                "step": float(pl_module.images_seen),
+            }
+        )

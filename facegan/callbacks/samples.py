@@ -1,0 +1,72 @@
+"""Pictures of the training: the fixed grid after every epoch, some real images, the timeline."""
+
+import re
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from pytorch_lightning.utilities import rank_zero_only
+
+from facegan import media
+from facegan.loggers import log_picture
+
+
+class Samples(pl.Callback):
+    """Writes ``epoch_NNN.png``, ``reals.png`` and ``timeline.png`` into ``directory``.
+
+    The grid shows the same latents every time: ``epoch_000.png`` before training, then after
+    every ``every_n_epochs`` epochs and at the end. It also goes to W&B and TensorBoard.
+    """
+
+    def __init__(self, directory: str, every_n_epochs: int = 1, columns: int = 8) -> None:
+        self.directory = Path(directory)
+        self.every_n_epochs = every_n_epochs
+        self.columns = columns
+
+    @rank_zero_only
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if pl_module.images_seen > 0:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        count = self.columns**2
+        reals, _ = next(iter(data.loader("train", batch_size=count, limit=count)))
+        media.save_png(media.grid(reals, self.columns), self.directory / "reals.png")
+        self._write_grid(trainer, pl_module, epoch=0)
+
+    @rank_zero_only
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop:
+            self._write_grid(trainer, pl_module, epoch)
+
+    @rank_zero_only
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        sheet = self._timeline()
+        media.save_png(sheet, self.directory / "timeline.png")
+        log_picture(trainer.loggers, "timeline", sheet, pl_module.images_seen)
+
+    def _write_grid(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
+        samples: torch.Tensor = pl_module.sample()
+        sheet = media.grid(media.to_uint8(samples), self.columns)
+        seen = pl_module.images_seen
+        media.save_png(
+            sheet, self.directory / f"epoch_{epoch:03d}.png", **{media.IMAGES_SEEN: seen}
+        )
+        log_picture(trainer.loggers, "samples", sheet, seen)
+
+    def _timeline(self) -> Image.Image:
+        """The first row of the grid at initialisation, early, in the middle and at the end.
+
+        Read back from the files, so that a resumed run has its whole past.
+        """
+        paths = [p for p in self.directory.glob("epoch_*.png") if re.search(r"_\d+\.png$", p.name)]
+        sheets = [Image.open(path) for path in paths]
+        sheets.sort(key=lambda sheet: int(sheet.text[media.IMAGES_SEEN]))
+        last = len(sheets) - 1
+        chosen = sorted({0, min(1, last), last // 2, last})
+        rows = []
+        for sheet in (sheets[index] for index in chosen):
+            strip = sheet.crop((0, 0, sheet.width, round(sheet.width / self.columns)))
+            rows.append((f"{int(sheet.text[media.IMAGES_SEEN]):,} images", strip))
+        return media.timeline(rows)

@@ -1,0 +1,213 @@
+"""Wiring: where conf/ is, how a command line becomes objects, how errors become sentences."""
+
+import difflib
+import functools
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import (
+    CompactHydraException,
+    ConfigCompositionException,
+    InstantiationException,
+    MissingConfigException,
+)
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from facegan.errors import FaceganError, InputError, expect
+
+log = logging.getLogger(__name__)
+
+_INSTALLED, _CHECKOUT = Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf"
+CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+
+
+def strategy_for(devices: int | str | list[int], num_nodes: int) -> str:
+    """Lightning's strategy: ``auto`` for one device, for several the DDP that a GAN needs.
+
+    Each half-step uses one network only, which plain DDP takes for an error.
+    """
+    if isinstance(devices, str) and not devices.lstrip("-").isdigit():
+        several = devices == "auto" and _visible_gpus() > 1
+    elif isinstance(devices, (int, str)):
+        several = int(devices) > 1 or (int(devices) == -1 and _visible_gpus() > 1)
+    else:
+        several = len(devices) > 1
+    return "ddp_find_unused_parameters_true" if several or num_nodes > 1 else "auto"
+
+
+def _visible_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+OmegaConf.register_new_resolver("strategy_for", strategy_for, replace=True)
+
+
+def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
+    """Instantiate the node ``key``: lists and dicts become plain ones, errors name the node.
+
+    ``arguments`` are added to the node's own. The only call site of ``hydra.utils.instantiate``.
+    """
+    try:
+        return hydra.utils.instantiate(cfg[key], _convert_="all", **arguments)
+    except (InstantiationException, OmegaConfBaseException) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, FaceganError):
+            raise cause from error
+        if isinstance(cause, (AssertionError, AttributeError, NameError)):
+            raise  # a bug of ours: its traceback is wanted
+        raise InputError(f"{key}: {_one_line(cause)}") from error
+
+
+def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
+    """Run ``task`` on the configuration composed from the command line.
+
+    An error the user can act on is printed as one sentence, with a non-zero exit status;
+    ``HYDRA_FULL_ERROR=1`` shows its traceback.
+    """
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise what it would print in its own words
+    expected = (FaceganError, CompactHydraException, OmegaConfBaseException, OSError)
+    _quieten()
+
+    def job(cfg: DictConfig) -> Any:
+        try:
+            return task(cfg)
+        except expected as error:
+            if full_error or HydraConfig.get().mode is RunMode.MULTIRUN:
+                raise  # a sweep goes on with its other jobs
+            _exit(error, config_name, log.error)  # into train.log, too
+
+    main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
+    # Hydra names the job, and finds what to relaunch, by the function it is given.
+    job = functools.wraps(task)(job)
+    try:
+        sys.argv[1:] = with_resumed_overrides(sys.argv[1:])
+        main(job)()
+    except expected as error:
+        if full_error:
+            raise
+        _exit(error, config_name, lambda sentence: print(sentence, file=sys.stderr))
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:  # the other ranks of a job would repeat it
+        print(file=sys.stderr)  # below a progress bar
+        say(_sentence(error, config_name))
+    sys.exit(error.exit_code if isinstance(error, FaceganError) else 2)
+
+
+def _quieten() -> None:
+    """Hide what libraries say to developers; what matters to a user is said by us."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # batches are gathered from memory in a millisecond
+        ".*number of training batches .* is smaller than the logging interval.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*module\\(s\\) in eval mode.*",  # the averaged generator
+    ):
+        warnings.filterwarnings("ignore", message)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+
+# ---------------------------------------------------------------------- resuming a run directory
+
+
+def with_resumed_overrides(arguments: list[str]) -> list[str]:
+    """For ``resume=RUN_DIR``: the run's own overrides first, then those given now, in RUN_DIR.
+
+    A key or group given now replaces the one of the first run.
+    """
+    given = [argument for argument in arguments if argument.startswith("resume=")]
+    if not given or given[-1] in ("resume=null", "resume="):
+        return arguments
+    run_dir = Path(given[-1].removeprefix("resume=").strip("'\"")).expanduser()
+    saved = run_dir / ".hydra" / "overrides.yaml"
+    expect(
+        saved.is_file() and (run_dir / "checkpoints" / "last.ckpt").is_file(),
+        f"There is nothing to resume in {run_dir}: a run directory has .hydra/overrides.yaml and "
+        "checkpoints/last.ckpt.",
+    )
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    replaced = {_key(override) for override in overrides} | {"resume", "ckpt"}
+    earlier = [str(o) for o in OmegaConf.load(saved) if _key(str(o)) not in replaced]
+    return [*earlier, *arguments, f"hydra.run.dir='{run_dir}'"]
+
+
+def _key(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~")
+
+
+# ---------------------------------------------------------------------- errors as sentences
+
+
+def _sentence(error: Exception, config_name: str) -> str:
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        group = group.replace("override ", "")
+        return (
+            f"{group}={option} is not an option{_nearest(option, error.options)} "
+            f"{group} can be: {', '.join(error.options)}."
+        )
+    unknown = re.search(r"Could not override '([^']*)'", str(error))
+    if unknown:
+        key = unknown[1].split("@")[0]
+        return f"There is no configuration key {key}{_nearest(key, _keys(config_name))}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return _one_line(error)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    """``"; did you mean X?"`` or a full stop."""
+    # A key typed without its group ("lr_g") or in the wrong one is as near as a misspelt one.
+    by_name = {name.rpartition(".")[2]: name for name in known}
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [
+        by_name[name]
+        for name in difflib.get_close_matches(word.rpartition(".")[2], by_name, n=1, cutoff=0.6)
+    ]
+    return f"; did you mean {near[0]}?" if near else "."
+
+
+def _keys(config_name: str) -> list[str]:
+    """Every key of the configuration that the command line's valid group choices compose."""
+    groups = [path.name for path in CONF_DIR.iterdir() if path.is_dir()]
+    choices = [a for a in sys.argv[1:] if a.split("=")[0] in groups]
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        try:
+            cfg = hydra.compose(config_name, choices)
+        except ConfigCompositionException:
+            cfg = hydra.compose(config_name)
+    return groups + list(_walk(cfg))
+
+
+def _walk(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in node:
+        name = f"{prefix}{key}"
+        yield name
+        child = OmegaConf.to_container(node, resolve=False).get(key)  # type: ignore[union-attr]
+        if isinstance(child, dict):
+            yield from _walk(node[key], f"{name}.")
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines) or type(error).__name__

@@ -1,0 +1,167 @@
+"""Where CelebA's pictures and annotation files are: the layouts people have on their disks."""
+
+import logging
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facegan.data.readers import Files, FolderFiles, ZipFiles
+from facegan.errors import InputError, expect
+
+log = logging.getLogger(__name__)
+
+KAGGLE = "jessicali9530/celeba-dataset/versions/2"  # a fixed version is found again offline
+
+
+@dataclass(frozen=True)
+class Table:
+    """An annotation file: integers (n, columns) about pictures; columns may have no names."""
+
+    path: Path
+    columns: list[str]
+    pictures: list[str]
+    values: np.ndarray
+
+    def rows_of(self, names: Sequence[str]) -> np.ndarray:
+        """The row about each of ``names``, -1 where there is none."""
+        row = {picture: i for i, picture in enumerate(self.pictures)}
+        return np.array([row.get(name, -1) for name in names], np.int64)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Pictures in a zip or a directory, and where their annotations may be.
+
+    ``columns`` are about ``names``, in their order: ``size`` in bytes, and of pictures in a zip
+    what :class:`ZipFiles` wants to know.
+    """
+
+    pictures: Path
+    names: list[str]
+    columns: dict[str, np.ndarray]
+    annotations: Sequence[Path]
+
+    def take(self, rows: np.ndarray) -> "Found":
+        """Only these of the pictures."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return replace(self, names=[self.names[row] for row in rows], columns=columns)
+
+    def files(self) -> Files:
+        """To read the pictures, in the order of ``names``."""
+        if "offset" in self.columns:
+            return ZipFiles(self.pictures, self.columns)
+        return FolderFiles(self.pictures, self.names)
+
+    def table(self, stem: str) -> Table | None:
+        """The annotation file ``stem``.txt or .csv, if there is one."""
+        for place in self.annotations:
+            for path in (place / f"{stem}.txt", place / f"{stem}.csv"):
+                if path.is_file():
+                    return _parse(path)
+        return None
+
+
+def find(root: Path) -> Found | None:
+    """The first of the known layouts at or under ``root``; a zip goes before a directory."""
+    bases = [root, root / "celeba"]
+    if root.name == "img_align_celeba":  # the folder of pictures itself
+        bases.append(root.parent)
+    for base in bases:
+        annotations = [base, base / "Anno", base / "Eval"]  # these and Img: the authors' own tree
+        for place in (base, base / "Img"):
+            archive = place / "img_align_celeba.zip"
+            folder = place / "img_align_celeba"
+            for pictures, columns in (
+                (archive, _in_zip(archive)),
+                (folder / folder.name, _in_folder(folder / folder.name)),
+                (folder, _in_folder(folder)),
+            ):
+                if columns is not None:
+                    names = columns.pop("name").tolist()
+                    return Found(pictures, names, columns, annotations)
+            expect(
+                not archive.exists(),
+                f"{archive} is no complete zip file with *.jpg in it (was its download cut short?);"
+                " fetch it again.",
+            )
+    return None
+
+
+def _in_zip(path: Path) -> dict[str, np.ndarray] | None:
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        rows = [
+            (info.filename.rsplit("/", 1)[-1], info.file_size)
+            + (info.header_offset, info.compress_size, info.compress_type, info.CRC)
+            for info in archive.infolist()
+        ]
+    return _columns(rows, "name", "size", "offset", "packed", "method", "crc")
+
+
+def _in_folder(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.is_dir():
+        return None
+    with os.scandir(path) as entries:
+        rows = [(e.name, e.stat().st_size) for e in entries if _is_picture(e.name)]
+    return _columns(rows, "name", "size")
+
+
+def _columns(rows: Iterable[tuple], *titles: str) -> dict[str, np.ndarray] | None:
+    """The rows that are about pictures, by name, as arrays; ``None`` if there are none."""
+    pictures = sorted(row for row in rows if _is_picture(row[0]))
+    if not pictures:
+        return None
+    return {title: np.array(column) for title, column in zip(titles, zip(*pictures), strict=True)}
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(".jpg") and not name.startswith(".")  # ._000001.jpg is macOS's
+
+
+def fetch() -> Path:
+    """Download CelebA from Kaggle, or find what was downloaded before; returns the directory."""
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise InputError(
+            "dataset.download=kaggle needs kagglehub: pip install 'facegan[kaggle]'."
+        ) from error
+    log.info("Fetching CelebA from Kaggle (%s, 1.4 GB) unless it was fetched before …", KAGGLE)
+    try:
+        return Path(kagglehub.dataset_download(KAGGLE))
+    except Exception as error:  # kagglehub's, requests' and the system's own kinds
+        raise InputError(
+            f"CelebA could not be fetched from Kaggle ({error}); fetch {KAGGLE} in a browser, "
+            "unpack it and set dataset.root to that directory."
+        ) from error
+
+
+def _parse(path: Path) -> Table:
+    separator = "," if path.suffix == ".csv" else None
+    try:
+        lines = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        # Above the first picture: nothing, the column names, or a count and the column names.
+        first = next(i for i, line in enumerate(lines) if "." in line.split(separator)[0])
+        width = len(lines[first].split(separator)) - 1
+        columns = [name.strip() for name in lines[first - 1].split(separator)] if first else []
+        if columns and len(columns[-width:]) != width:
+            raise ValueError(f"{len(columns)} names for {width} columns")
+        pictures = [line.split(separator, 1)[0].strip() for line in lines[first:]]
+        values = np.loadtxt(
+            lines[first:],
+            np.int32,
+            delimiter=separator,
+            usecols=range(1, width + 1),
+            ndmin=2,
+        )
+    except (ValueError, StopIteration) as error:
+        raise InputError(
+            f"{path} is not a whole annotation file of CelebA ({error or 'no picture is named'}); "
+            "fetch it again."
+        ) from error
+    return Table(path, columns[-width:], pictures, values)

@@ -1,0 +1,108 @@
+"""Any tree of pictures."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegan.data.base import ImageDataModule
+from facegan.data.readers import FolderFiles, PictureReader
+from facegan.data.source import Source
+from facegan.errors import expect, expect_int
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+class Folder(ImageDataModule):
+    """All pictures under ``root``; a first-level sub-folder's name is the label ``class``.
+
+    Pictures of any size and mode: EXIF rotation is applied, transparency is laid over white,
+    16-bit grey is scaled. Hidden files and folders are ignored; links to folders are followed, each
+    folder once. A picture is in val or test (5 % each) by a hash of its name, so that its split
+    stays when others are added.
+
+    Args:
+        root: the directory; ``None``: ``data_dir/folder``.
+        crop: side in pixels of the centre square that is kept; ``None``: the shorter side.
+        **common: see :class:`ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        name: str = "folder",
+        root: str | None = None,
+        crop: int | None = None,
+        flip: bool = True,
+        **common: Any,
+    ) -> None:
+        super().__init__(name, flip=flip, **common)
+        if crop is not None:
+            expect_int("dataset.crop", crop, 8)
+        self.root, self.crop = self.expect_root(root, "folder"), crop
+
+    def source(self) -> Source:
+        root = self.root
+        expect(
+            root.is_dir(),
+            f"{root} is not a directory; set dataset.root to one with pictures in it.",
+        )
+        found = sorted(_pictures(root))
+        expect(
+            bool(found),
+            f"{root} has no pictures ({', '.join(ENDINGS)}) in it or below; "
+            "set dataset.root to a directory that has.",
+        )
+        names = [name for name, _, _ in found]
+        stats = np.array([(size, changed) for _, size, changed in found], "<i8")
+
+        folders = [name.split("/")[0] if "/" in name else "." for name in names]
+        classes = sorted(set(folders))
+        labelled = classes != ["."]
+        values = np.searchsorted(classes, folders)[:, None]
+        splits = np.array([_split(name) for name in names], np.uint8)
+        if not (splits == 0).any():  # a handful of pictures, all of which fell elsewhere
+            splits[:] = 0
+        return Source(
+            name=self.name,
+            size=self.image_size,
+            channels=self.channels,
+            reader=PictureReader(
+                FolderFiles(root, names), self.image_size, self.channels, self.crop
+            ),
+            names=names,
+            labels=values if labelled else values[:, :0],
+            label_names=["class"] if labelled else [],
+            class_names={"class": classes} if labelled else {},
+            splits=splits,
+            settings={
+                "crop": self.crop,
+                "files": hashlib.sha256(stats.tobytes()).hexdigest(),
+            },
+            origin=str(root.resolve()),
+        )
+
+
+def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Relative name with ``/``, size and time of change of every picture under ``root``."""
+    seen = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        seen.add(os.path.realpath(folder))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(Path(folder, name)) not in seen
+        )
+        for name in files:
+            path = Path(folder, name)
+            if path.suffix.lower() in ENDINGS and not name.startswith(".") and path.is_file():
+                status = path.stat()
+                yield path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns
+
+
+def _split(name: str) -> int:
+    """0 train, 1 val or 2 test, always the same for the same name."""
+    hashed = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int(np.digitize(int.from_bytes(hashed[:4], "big") % 100, (90, 95)))

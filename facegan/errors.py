@@ -1,0 +1,54 @@
+"""Errors a user is meant to read: entry points print the sentence and exit, without a traceback."""
+
+
+class FaceganError(Exception):
+    """Ends the command with its message, one sentence, and ``exit_code``."""
+
+    exit_code = 1
+
+
+class InputError(FaceganError, ValueError):
+    """Something the user gave (a config value, a path, a file) cannot be used.
+
+    The message says what was wrong, where, and what to do.
+    """
+
+    exit_code = 2
+
+
+class DivergedError(FaceganError):
+    """Training produced a non-finite loss."""
+
+
+class InterruptedRun(FaceganError):  # noqa: N818  # a request, not an error
+    """A signal asked the run to stop, and it has saved a checkpoint."""
+
+    def __init__(self, sentence: str, signum: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = 128 + signum  # what shells and schedulers expect
+
+
+def expect(condition: bool, sentence: str) -> None:
+    """Raise :class:`InputError` with ``sentence`` unless ``condition`` holds."""
+    if not condition:
+        raise InputError(sentence)
+
+
+def expect_int(name: str, value: object, at_least: int) -> None:
+    """Require a whole number (``True`` is none) of at least ``at_least``."""
+    valid = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+    expect(valid, f"{name} must be a whole number of at least {at_least}, not {value!r}.")
+
+
+def expect_number(name: str, value: object, low: float, high: float = float("inf")) -> None:
+    """Require a finite real number with ``low <= value <= high``."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    valid = number and low <= value <= high and value != float("inf")  # type: ignore[operator]
+    bound = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+    expect(valid, f"{name} must be a number {bound}, not {value!r}.")
+
+
+def expect_one_of(name: str, value: object, options: tuple[object, ...]) -> None:
+    """Require one of a closed list of options."""
+    listed = ", ".join(str(option) for option in options)
+    expect(value in options, f"{name} must be one of {listed}, not {value!r}.")

@@ -1,0 +1,336 @@
+"""The GAN: both networks, what each minimises, and the two half-steps of a training step."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor
+
+from facegan import ema
+from facegan.errors import (
+    DivergedError,
+    InputError,
+    expect,
+    expect_int,
+    expect_number,
+    expect_one_of,
+)
+from facegan.latent import mix_seed, sample_latents
+from facegan.losses import LOSSES, gradient_penalty, smoothing_loss, squared_gradient_norm
+from facegan.networks import Discriminator, Generator
+
+log = logging.getLogger(__name__)
+
+GRID = 64  # pictures in the fixed grid
+RECALIBRATION_BATCHES = 16  # of GRID latents, to measure BatchNorm statistics with
+
+
+class GAN(pl.LightningModule):
+    """DCGAN trained by alternating updates of D and G, with an averaged generator to sample from.
+
+    Training batches are ``(images, labels)`` with images float (N, channels, image_size,
+    image_size) in [-1, 1]; labels are not looked at. All arguments are plain numbers and strings,
+    so that ``GAN.load_from_checkpoint(path)`` needs nothing else. The defaults are the paper's
+    (Radford et al. 2016); see ``conf/model`` for other recipes.
+
+    Args:
+        blocks: strided layers in each network; ``None``: from the size.
+        norm_d: normalisation in D: ``batch``, ``group`` or ``none``.
+        loss: a name in ``facegan.losses.LOSSES``.
+        label_smoothing: for ``bce``: real labels are 1 minus this.
+        gp_weight: for ``wgan-gp``: weight of its gradient penalty.
+        r1_gamma, r2_gamma: weight of ``gamma / 2 * ||grad D||^2`` on real and on fake images.
+        penalty_every: R1 and R2 only every so many steps, and so many times as strong.
+        accumulate: batches per optimizer step.
+        clip: largest norm of each network's gradient; ``None``: no clipping.
+        ema_half_life: of the averaged generator, in images; 0: no averaging.
+        ema_ramp: the half-life is at most this share of the images seen.
+        compile: ``torch.compile`` both networks while training.
+
+    Raises:
+        InputError: for a value or a combination that cannot be trained.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        latent_dim: int = 100,
+        width_g: int = 64,
+        width_d: int = 64,
+        blocks: int | None = None,
+        norm_d: str = "batch",
+        spectral_norm: bool = False,
+        loss: str = "bce",
+        label_smoothing: float = 0.0,
+        gp_weight: float = 10.0,
+        r1_gamma: float = 0.0,
+        r2_gamma: float = 0.0,
+        penalty_every: int = 1,
+        lr_g: float = 2e-4,
+        lr_d: float = 2e-4,
+        betas_g: Sequence[float] = (0.5, 0.999),
+        betas_d: Sequence[float] = (0.5, 0.999),
+        accumulate: int = 1,
+        clip: float | None = None,
+        ema_half_life: float = 10_000,
+        ema_ramp: float = 0.05,
+        compile: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        betas_g, betas_d = _pair("model.betas_g", betas_g), _pair("model.betas_d", betas_d)
+        self.save_hyperparameters()
+        _check(self.hparams)
+        self.automatic_optimization = False
+        self.images_seen = 0  # by all devices together: the x-axis of everything that is logged
+
+        self.generator = Generator(image_size, channels, latent_dim, width_g, blocks)
+        self.discriminator = Discriminator(
+            image_size, channels, width_d, blocks, norm_d, spectral_norm
+        )
+        self.generator_ema = ema.average_of(self.generator)
+        self.register_buffer("fixed_z", sample_latents(GRID, latent_dim, seed))
+        self.to(memory_format=torch.channels_last)
+
+        self._settled_at = -1  # images seen when generator_ema's BatchNorm was last measured
+        self._diverged_at = torch.tensor(-1)  # number of the first step with a non-finite loss
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
+        hp = self.hparams
+        return hp.loss == "wgan-gp" or hp.r1_gamma > 0 or hp.r2_gamma > 0
+
+    # ------------------------------------------------------------------ what is minimised
+
+    def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
+        """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line a term."""
+        hp, D = self.hparams, self.discriminator
+        logits_real, logits_fake = D(real).float(), D(fake).float()
+        if hp.label_smoothing > 0:
+            loss = smoothing_loss(logits_real, logits_fake, hp.label_smoothing)
+        else:
+            loss = LOSSES[hp.loss].d(logits_real, logits_fake)
+        if hp.loss == "wgan-gp":
+            loss = loss + hp.gp_weight * gradient_penalty(D, real, fake)
+        if penalise and hp.r1_gamma > 0:
+            loss = loss + hp.penalty_every * hp.r1_gamma / 2 * squared_gradient_norm(D, real)
+        if penalise and hp.r2_gamma > 0:
+            loss = loss + hp.penalty_every * hp.r2_gamma / 2 * squared_gradient_norm(D, fake)
+        return loss, logits_real, logits_fake
+
+    def loss_g(self, fake: Tensor, real: Tensor) -> Tensor:
+        """L_G: how far ``fake`` is from being taken for real."""
+        D = self.discriminator
+        if self.hparams.loss != "rpgan":
+            return LOSSES[self.hparams.loss].g(D(fake).float(), torch.empty(0))
+        with torch.no_grad():
+            logits_real = D(real).float()
+        return LOSSES["rpgan"].g(D(fake).float(), logits_real)
+
+    # ------------------------------------------------------------------ one training step
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        hp = self.hparams
+        real = batch[0]
+        optimizer_d, optimizer_g = self.optimizers()  # type: ignore[misc]
+        opens = batch_idx % hp.accumulate == 0
+        closes = (batch_idx + 1) % hp.accumulate == 0 or self.trainer.is_last_batch
+        penalise = batch_idx // hp.accumulate % hp.penalty_every == 0
+
+        # One forward pass of G serves both half-steps: D's must not reach into it, G's does.
+        z = torch.randn(len(real), hp.latent_dim, device=real.device)
+        fake = self.generator(z)
+
+        with self._half_step(optimizer_d, opens, closes):
+            loss_d, logits_real, logits_fake = self.loss_d(real, fake.detach(), penalise)
+            self.manual_backward(loss_d / hp.accumulate)
+
+        with self._half_step(optimizer_g, opens, closes):
+            loss_g = self.loss_g(fake, real)
+            self.manual_backward(loss_g / hp.accumulate)
+
+        new_images = len(real) * self.trainer.world_size
+        self.images_seen += new_images
+        if closes:
+            beta = ema.decay(
+                new_images * hp.accumulate, self.images_seen, hp.ema_half_life, hp.ema_ramp
+            )
+            ema.update_average(self.generator_ema, self.generator, beta)
+        self._stop_if_diverged(loss_d.detach(), loss_g.detach(), batch_idx)
+        self.log_dict({"loss/d": loss_d.detach(), "loss/g": loss_g.detach()}, prog_bar=True)
+        self.log_dict(
+            {
+                "score/real": logits_real.detach().sigmoid().mean(),
+                "score/fake": logits_fake.detach().sigmoid().mean(),
+                "step": float(self.images_seen),  # Lightning takes this for the loggers' x-axis
+            }
+        )
+
+    @contextmanager
+    def _half_step(
+        self, optimizer: LightningOptimizer, opens: bool, closes: bool
+    ) -> Iterator[None]:
+        """Update one network: the other is frozen, so that its gradients are never computed."""
+        with self.toggled_optimizer(optimizer):
+            if opens:
+                optimizer.zero_grad()
+            yield
+            if closes:
+                if self.hparams.clip is not None:
+                    self.clip_gradients(optimizer, self.hparams.clip, "norm")
+                optimizer.step()
+
+    def _stop_if_diverged(self, loss_d: Tensor, loss_g: Tensor, batch_idx: int) -> None:
+        """Remember the first non-finite loss on the device; look, and so wait for it, rarely."""
+        step = self.trainer.fit_loop.total_batch_idx + 1
+        bad = ~torch.isfinite(loss_d + loss_g) & (self._diverged_at < 0)
+        self._diverged_at = torch.where(bad, step, self._diverged_at)
+        rarely = batch_idx % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch
+        if (rarely or self.device.type == "cpu") and self._diverged_at >= 0:
+            raise DivergedError(
+                f"The loss became non-finite at training step {int(self._diverged_at):,} (epoch "
+                f"{self.current_epoch + 1}, about {self.images_seen:,} images seen); checkpoints "
+                "written before are intact. Lower model.lr_d and model.lr_g, or set model.clip=1, "
+                "and start again from one of them."
+            )
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        hp = self.hparams
+        fused = self.device.type in ("cuda", "cpu", "mps", "xpu")
+        return [
+            torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=fused)
+            for network, lr, betas in (
+                (self.discriminator, hp.lr_d, hp.betas_d),
+                (self.generator, hp.lr_g, hp.betas_g),
+            )
+        ]
+
+    # ------------------------------------------------------------------ randomness
+
+    def on_fit_start(self) -> None:
+        self._diverged_at = self._diverged_at.to(self.device)
+        if self.hparams.compile:  # in place, so that the names in a checkpoint stay
+            self.generator.compile()
+            self.discriminator.compile()
+
+    def on_train_start(self) -> None:
+        self._reseed()
+
+    def on_train_epoch_start(self) -> None:
+        self._reseed()
+
+    def _reseed(self) -> None:
+        """Latents and flips follow from (seed, rank, images seen), not from what ran before.
+
+        So ranks differ though they share the seed, and a resumed run draws what the
+        uninterrupted one draws, without random states in the checkpoint.
+        """
+        torch.manual_seed(mix_seed(self.hparams.seed, self.global_rank, self.images_seen))
+
+    # ------------------------------------------------------------------ sampling and checkpoints
+
+    def sample(self, z: Tensor | None = None) -> Tensor:
+        """Images in [-1, 1] (N, channels, image_size, image_size) of the averaged generator.
+
+        ``z``: latents (N, latent_dim); ``None``: the fixed grid, the same 64 faces at any time.
+        """
+        self._settle()
+        z = self.fixed_z if z is None else z
+        with ema.evaluating(self.generator_ema) as G:
+            # Always GRID rows at a time: convolutions round differently for other batch sizes,
+            # and a picture must not depend on how many are drawn with it.
+            rows = [G(F.pad(block, (0, 0, 0, GRID - len(block)))) for block in z.split(GRID)]
+        return torch.cat(rows)[: len(z)]
+
+    def _settle(self) -> None:
+        """Measure generator_ema's BatchNorm statistics, unless its weights have not moved since."""
+        if self._settled_at == self.images_seen:
+            return
+        z = sample_latents(
+            GRID * RECALIBRATION_BATCHES, self.hparams.latent_dim, mix_seed(self.hparams.seed, 1)
+        )
+        ema.recalibrate_batch_norm(self.generator_ema, z.to(self.device).split(GRID))
+        self._settled_at = self.images_seen
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._settle()  # in place, and so also in the state_dict that checkpoint already holds
+        checkpoint["images_seen"] = self.images_seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.images_seen = self._settled_at = checkpoint["images_seen"]
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint's content, loaded safely (``weights_only``) to the CPU.
+
+    ``path``: the file, or a run directory, whose ``checkpoints/last.ckpt`` is then meant. The
+    content gains the key ``path``. Raises InputError if there is none or it cannot be read.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        path = path / "checkpoints" / "last.ckpt"
+    expect(path.is_file(), f"There is no checkpoint at {path}.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        complete = {"state_dict", "hyper_parameters", "images_seen"} <= checkpoint.keys()
+    except Exception as error:  # torch raises a dozen kinds, from zip to pickle
+        raise InputError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
+    expect(complete, f"{path} is no facegan checkpoint: it has no images_seen.")
+    return {**checkpoint, "path": path}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _pair(name: str, values: Sequence[float]) -> tuple[float, float]:
+    pair = isinstance(values, (list, tuple)) and len(values) == 2
+    expect(pair, f"{name} must be two numbers in brackets, like [0.5,0.999], not {values!r}.")
+    return values[0], values[1]
+
+
+def _check(hp: Any) -> None:
+    """Refuse values and combinations that cannot be trained, before any network exists."""
+    expect_int("dataset.channels", hp.channels, at_least=1)
+    for name in ("latent_dim", "width_g", "width_d", "penalty_every", "accumulate"):
+        expect_int(f"model.{name}", hp[name], at_least=1)
+    for name in ("lr_g", "lr_d"):
+        expect_number(f"model.{name}", hp[name], low=1e-12)
+    for name in ("gp_weight", "r1_gamma", "r2_gamma", "ema_half_life", "ema_ramp"):
+        expect_number(f"model.{name}", hp[name], low=0)
+    for name in ("betas_g", "betas_d"):
+        for beta in hp[name]:
+            expect_number(f"model.{name}", beta, low=0, high=0.999999)
+    for name in ("spectral_norm", "compile"):
+        expect_one_of(f"model.{name}", hp[name], (True, False))
+    if hp.clip is not None:
+        expect_number("model.clip", hp.clip, low=1e-12)
+    expect_int("seed", hp.seed, at_least=0)
+    expect_one_of("model.loss", hp.loss, tuple(LOSSES))
+    expect_number("model.label_smoothing", hp.label_smoothing, low=0, high=0.5)
+    expect(
+        hp.label_smoothing == 0 or hp.loss == "bce",
+        f"model.label_smoothing={hp.label_smoothing} belongs to model.loss=bce; "
+        f"set it to 0 for model.loss={hp.loss}.",
+    )
+    penalties = [name for name in ("r1_gamma", "r2_gamma") if hp[name] > 0]
+    if hp.loss == "wgan-gp":
+        penalties.append("loss=wgan-gp")
+    expect(
+        not (penalties and hp.norm_d == "batch"),
+        f"Gradient penalties (model.{', model.'.join(penalties)}) need each image's own gradient, "
+        "which BatchNorm in D mixes with its batch's: set model.norm_d=group or model.norm_d=none.",
+    )
+    expect(
+        not (penalties and hp.compile),
+        f"Gradient penalties (model.{', model.'.join(penalties)}) differentiate D twice, which "
+        "torch.compile does not support: set model.compile=false.",
+    )

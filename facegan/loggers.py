@@ -1,0 +1,117 @@
+"""Where numbers and pictures go: metrics.csv, Weights & Biases, TensorBoard.
+
+The x-axis is images seen everywhere.
+"""
+
+import csv
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pytorch_lightning.loggers import CSVLogger as LightningCSVLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+
+log = logging.getLogger(__name__)
+
+
+class CSVLogger(LightningCSVLogger):
+    """``metrics.csv`` in the run directory, which a resumed run continues.
+
+    Lightning's own deletes the file it finds.
+    """
+
+    def __init__(self, run_dir: str) -> None:
+        super().__init__(save_dir=run_dir, name="", version="", flush_logs_every_n_steps=1)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        if self._experiment is None:
+            self._experiment = _ContinuedWriter(log_dir=self.log_dir)
+        return self._experiment
+
+
+class _ContinuedWriter(ExperimentWriter):
+    def _check_log_dir_exists(self) -> None:
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="") as file:
+                self.metrics_keys = next(csv.reader(file), [])
+
+
+def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
+    """Drop the rows of ``metrics.csv`` that a run resumed at ``images_seen`` will write again."""
+    path = run_dir / "metrics.csv"
+    if not path.is_file():
+        return
+    header, *rows = path.read_text().splitlines(keepends=True)
+    step = next(csv.reader([header])).index("step")
+    kept = [row for row in rows if int(next(csv.reader([row]))[step]) <= images_seen]
+    partial = path.with_name("metrics.csv.partial")
+    partial.write_text("".join([header, *kept]))
+    partial.replace(path)
+
+
+def wandb_logger(run_dir: str, project: str, name: str | None = None, **options: Any) -> Logger:
+    """Weights & Biases: online if there is a key, else recorded offline; it never asks.
+
+    ``WANDB_MODE`` decides where it is set. ``options`` go to ``wandb.init``.
+    """
+    try:
+        import wandb
+        from pytorch_lightning.loggers import WandbLogger
+    except ImportError as error:
+        from facegan.errors import InputError
+
+        raise InputError(
+            "logger=wandb needs the package wandb: pip install 'facegan[wandb]'."
+        ) from error
+
+    class ImagesSeenLogger(WandbLogger):
+        @property
+        @rank_zero_experiment
+        def experiment(self) -> Any:
+            if self._experiment is not None:
+                return self._experiment
+            try:
+                run = super().experiment
+            except (wandb.errors.CommError, wandb.errors.UsageError, TimeoutError) as error:
+                log.warning("Weights & Biases cannot be reached (%s).", error)
+                log.info("Weights & Biases: %s", offline)
+                self._wandb_init["mode"] = "offline"
+                run = super().experiment
+            if hasattr(run, "define_metric"):
+                run.define_metric("images_seen")
+                run.define_metric("*", step_metric="images_seen", step_sync=True)
+            return run
+
+        def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+            super().log_metrics({**metrics, "images_seen": step}, step)
+
+    offline = f"offline; upload it later with: wandb sync {run_dir}/wandb/offline-run-*"
+    mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
+    log.info("Weights & Biases: %s", offline if mode == "offline" else mode)
+    return ImagesSeenLogger(
+        save_dir=run_dir,
+        project=project,
+        name=name,
+        mode=mode,
+        settings=wandb.Settings(silent=True, init_timeout=20),
+        **options,
+    )
+
+
+def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_seen: int) -> None:
+    """Show a picture in every logger that shows pictures."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            from torchvision.transforms.functional import pil_to_tensor
+
+            logger.experiment.add_image(key, pil_to_tensor(image), images_seen)
+        elif hasattr(logger, "log_image"):
+            logger.log_image(key, [image], step=images_seen)

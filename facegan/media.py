@@ -1,0 +1,55 @@
+"""Pictures: the one way from [-1, 1] back to uint8, grids, and the timeline of a training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+PADDING = 2
+IMAGES_SEEN = "images_seen"  # key of a PNG's text chunk
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] to uint8, rounded; the inverse of what the data module does."""
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def picture(image: Tensor) -> Image.Image:
+    """One uint8 image (C, H, W) with 1 or 3 channels as a Pillow image."""
+    return to_pil_image(image.cpu())
+
+
+def grid(images: Tensor, columns: int = 8) -> Image.Image:
+    """uint8 images (N, C, H, W), ``columns`` a row, small ones enlarged to about 64 pixels."""
+    sheet = make_grid(images.cpu(), nrow=min(columns, len(images)), padding=PADDING)
+    scale = max(1, round(64 / images.shape[-1]))
+    return picture(sheet).resize((sheet.shape[2] * scale, sheet.shape[1] * scale), Image.NEAREST)
+
+
+def save_png(image: Image.Image, path: Path, **text: object) -> None:
+    """Write a PNG whole or not at all, with ``text`` in its text chunks."""
+    info = PngInfo()
+    for key, value in text.items():
+        info.add_text(key, str(value))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    image.save(partial, format="PNG", pnginfo=info)
+    partial.replace(path)
+
+
+def timeline(rows: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    """Strips of equal size below each other, each with its caption on the left."""
+    font = ImageFont.load_default(size=16)
+    margin = 16 + max(int(font.getlength(caption)) for caption, _ in rows)
+    width, height = rows[0][1].size
+    sheet = Image.new("RGB", (margin + width, height * len(rows)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (caption, strip) in enumerate(rows):
+        sheet.paste(strip.convert("RGB"), (margin, number * height))
+        draw.text((8, (number + 0.5) * height), caption, fill="black", font=font, anchor="lm")
+    return sheet

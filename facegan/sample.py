@@ -1,0 +1,140 @@
+"""Generate faces with a trained GAN: ``python -m facegan.sample ckpt=RUN_DIR n=64``."""
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZIP_STORED, ZipFile
+
+from omegaconf import DictConfig
+
+from facegan import config
+from facegan.errors import expect, expect_int, expect_number, expect_one_of
+
+if TYPE_CHECKING:  # at run time only once there is something to sample: --help must be quick
+    from torch import Tensor
+
+    from facegan.gan import GAN
+
+log = logging.getLogger(__name__)
+
+GRID = 64  # pictures in grid.png, at the most
+
+
+def sample(cfg: DictConfig) -> None:
+    """Write ``cfg.n`` generated faces, as pictures or as one array, and a grid of the first ones.
+
+    Picture i of a seed is the same whatever ``n`` and ``batch_size`` are. Memory does not grow
+    with ``n``.
+    """
+    _check_values(cfg)
+    import torch
+
+    from facegan.gan import GAN, read_checkpoint
+
+    path = read_checkpoint(cfg.ckpt)["path"]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device if cfg.device == "auto" else cfg.device
+    try:
+        model = GAN.load_from_checkpoint(path, map_location=device, weights_only=True).eval()
+    except (RuntimeError, AssertionError) as error:  # "CUDA is not available" and its kind
+        expect(False, f"device={device}: {str(error).splitlines()[0]}")
+        raise
+    out = Path(cfg.out) if cfg.out else _default_out(path, cfg)
+    out.mkdir(parents=True, exist_ok=True)
+    first = _write_npz(model, cfg, out) if cfg.format == "npz" else _write_pngs(model, cfg, out)
+    if cfg.grid:
+        from facegan import media
+
+        columns = min(8, len(first))
+        media.save_png(media.grid(first, columns), out / "grid.png")
+    log.info("%s faces of seed %d are in %s", f"{cfg.n:,}", cfg.seed, out)
+
+
+def _check_values(cfg: DictConfig) -> None:
+    expect(cfg.ckpt is not None, "Say which generator to use: ckpt=FILE or ckpt=RUN_DIR.")
+    expect_int("n", cfg.n, at_least=1)
+    expect_int("seed", cfg.seed, at_least=0)
+    expect_int("batch_size", cfg.batch_size, at_least=1)
+    expect_one_of("format", cfg.format, ("png", "npz"))
+    expect_one_of("grid", cfg.grid, (True, False))
+    if cfg.truncation is not None:
+        expect_number("truncation", cfg.truncation, low=0.01)
+
+
+def _default_out(checkpoint: Path, cfg: DictConfig) -> Path:
+    name = f"{checkpoint.stem}_seed{cfg.seed}_n{cfg.n}"
+    if cfg.truncation is not None:
+        name += f"_truncation{cfg.truncation:g}"
+    parent = checkpoint.parent
+    return (parent.parent if parent.name == "checkpoints" else parent) / "generated" / name
+
+
+def _batches(model: "GAN", cfg: DictConfig) -> Iterator["Tensor"]:
+    """The faces as uint8 (at most batch_size, C, H, W), with a progress bar."""
+    from tqdm import tqdm
+
+    from facegan.latent import sample_latents
+    from facegan.media import to_uint8
+
+    with tqdm(total=cfg.n, unit="face", desc="Sampling", disable=None) as bar:
+        for start in range(0, cfg.n, cfg.batch_size):
+            count = min(cfg.batch_size, cfg.n - start)
+            z = sample_latents(count, model.hparams.latent_dim, cfg.seed, start, cfg.truncation)
+            yield to_uint8(model.sample(z.to(model.device))).cpu()
+            bar.update(count)
+
+
+def _write_pngs(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
+    """``000000.png`` and on; returns the first pictures, for the grid."""
+    import torch
+
+    from facegan import media
+
+    digits = max(6, len(str(cfg.n - 1)))
+    stale = [p for p in out.glob("*.png") if re.fullmatch(r"\d+", p.stem) and int(p.stem) >= cfg.n]
+    if stale:
+        log.warning("%s holds %d pictures of an earlier sampling beside these.", out, len(stale))
+    first: list[Tensor] = []
+    number = 0
+    for batch in _batches(model, cfg):
+        for image in batch:
+            media.save_png(media.picture(image), out / f"{number:0{digits}d}.png")
+            if number < GRID:
+                first.append(image)
+            number += 1
+    return torch.stack(first)
+
+
+def _write_npz(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
+    """``samples.npz`` with ``images`` uint8 (N, H, W, C), the layout of most evaluation tools."""
+    import numpy as np
+    import torch
+
+    hp = model.hparams
+    partial_npy, partial = out / "samples.npy.partial", out / "samples.npz.partial"
+    shape = (cfg.n, hp.image_size, hp.image_size, hp.channels)
+    try:
+        images = np.lib.format.open_memmap(partial_npy, "w+", np.uint8, shape)
+        start = 0
+        for batch in _batches(model, cfg):
+            images[start : start + len(batch)] = batch.permute(0, 2, 3, 1).numpy()
+            start += len(batch)
+        first = torch.from_numpy(np.array(images[:GRID])).permute(0, 3, 1, 2)
+        images.flush()
+        with ZipFile(partial, "w", ZIP_STORED) as archive:
+            archive.write(partial_npy, "images.npy")
+        partial.replace(out / "samples.npz")
+    finally:
+        partial_npy.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+    return first
+
+
+def main() -> None:
+    config.run(sample, "sample")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Tiny networks on tiny drawn faces: a training takes a second."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+TINY = [
+    "dataset.n=80",
+    "dataset.image_size=16",
+    "dataset.batch_size=8",
+    "model.width_g=4",
+    "model.width_d=4",
+    "model.latent_dim=8",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=2",
+    "trainer.log_every_n_steps=1",
+    "trainer.enable_progress_bar=false",
+]
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packed data shared by all tests: drawn once."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(autouse=True)
+def _far_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths and environment variables of the developer have no part in a test."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FACEGAN_DATA", "HYDRA_FULL_ERROR", "WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+@pytest.fixture
+def run(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Run an entry point in this process: ``run(module, *overrides) -> (exit status, output)``."""
+
+    def call(module: ModuleType, *overrides: str) -> tuple[int, str]:
+        arguments = [f"data_dir={data_dir}"] if module.__name__ == "facegan.train" else []
+        argv = [module.__name__, *arguments, *overrides]
+        monkeypatch.setattr(sys, "argv", argv)
+        monkeypatch.setitem(os.environ, "HYDRA_FULL_ERROR", "")
+        capfd.readouterr()
+        status = 0
+        try:
+            module.main()
+        except SystemExit as exit_:
+            status = exit_.code if isinstance(exit_.code, int) else 1
+        out, err = capfd.readouterr()
+        return status, out + err
+
+    return call
+
+
+@pytest.fixture
+def train(run: Callable[..., tuple[int, str]], tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """``train(*overrides)``: a tiny training in ``tmp_path/run``."""
+    from facegan import train as module
+
+    def call(*overrides: str) -> tuple[int, str]:
+        return run(module, *TINY, f"hydra.run.dir={tmp_path}/run", *overrides)
+
+    return call

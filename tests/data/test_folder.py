@@ -1,0 +1,103 @@
+"""A folder of pictures: which files, which labels, which split."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import jpeg, smooth_picture
+
+from facegan.data.folder import Folder
+from facegan.errors import InputError
+
+
+def folder(root: Path, **keys: object) -> Folder:
+    keys = {"data_dir": str(root.parent / "stores"), "image_size": 16, "batch_size": 1, **keys}
+    return Folder(root=str(root), **keys)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    root = tmp_path / "pictures"
+    for i, name in enumerate(["dogs/a.jpg", "cats/b.JPEG", "cats/deep/c.Png", "dogs/d.webp"]):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        smooth_picture(i, (30 + i, 40)).save(path)
+    return root
+
+
+def test_sub_folders_are_labels(pictures):
+    store = folder(pictures).store
+    assert store.names == ["cats/b.JPEG", "cats/deep/c.Png", "dogs/a.jpg", "dogs/d.webp"]
+    assert store.labels.tolist() == [[0], [0], [1], [1]]
+    assert store.label_names == ["class"]
+    assert store.class_names == {"class": ["cats", "dogs"]}
+
+
+def test_without_sub_folders_there_are_no_labels(pictures):
+    store = folder(pictures / "dogs").store
+    assert len(store) == 2
+    assert store.labels.shape == (2, 0)
+    assert store.label_names == []
+
+
+def test_only_pictures_that_are_meant(pictures):
+    (pictures / "notes.txt").write_text("x")
+    (pictures / "cats" / "._b.JPEG").write_text("of macOS")
+    (pictures / ".thumbnails").mkdir()
+    (pictures / ".thumbnails" / "a.jpg").write_bytes(jpeg(0))
+    (pictures / "dogs" / "gone.jpg").symlink_to("nowhere.jpg")
+    assert len(folder(pictures).store) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_links_are_followed_but_not_round_and_round(pictures, tmp_path):
+    (pictures / "cats" / "up").symlink_to(pictures, target_is_directory=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "e.jpg").write_bytes(jpeg(9, (30, 30)))
+    (pictures / "linked").symlink_to(elsewhere, target_is_directory=True)
+    store = folder(pictures).store
+    assert len(store) == 5
+    assert store.class_names == {"class": ["cats", "dogs", "linked"]}
+
+
+def test_the_split_is_stable_and_about_90_5_5(tmp_path):
+    root = tmp_path / "many"
+    root.mkdir()
+    data = jpeg(0, (16, 16))
+    for i in range(400):
+        (root / f"{i}.jpg").write_bytes(data)
+    before = folder(root).source()
+    shares = np.bincount(before.splits, minlength=3) / 400
+    assert np.abs(shares - [0.9, 0.05, 0.05]).max() < 0.04
+    (root / "000-another.jpg").write_bytes(data)
+    after = folder(root).source()
+    assert after.splits[1:].tolist() == before.splits.tolist()
+
+
+@pytest.mark.parametrize("n", range(1, 4))
+def test_a_few_pictures_can_be_trained_on(tmp_path, n):
+    root = tmp_path / "few"
+    root.mkdir()
+    for i in range(n):
+        (root / f"{i + 20}.jpg").write_bytes(jpeg(i, (16, 16)))
+    assert (folder(root).source().splits == 0).any()
+
+
+def test_a_changed_picture_is_seen(pictures):
+    before = folder(pictures).source().directory()
+    path = pictures / "cats" / "b.JPEG"
+    os.utime(path, ns=(0, 1))
+    assert folder(pictures).source().directory() != before
+
+
+def test_grey_pictures(pictures):
+    assert folder(pictures, channels=1).store.images.shape == (4, 1, 16, 16)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(InputError, match=r"not a directory; set dataset\.root"):
+        folder(tmp_path / "no").prepare_data()
+    with pytest.raises(InputError, match="has no pictures"):
+        folder(tmp_path).prepare_data()

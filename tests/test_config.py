@@ -1,0 +1,175 @@
+"""The command line: what composes, what is refused, and in which words."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import hydra
+import pytest
+from omegaconf import OmegaConf
+
+from facegan import config
+from facegan import sample as sample_module
+from facegan import train as train_module
+from facegan.errors import InputError
+
+GROUPS = ("dataset", "model", "trainer", "callbacks", "logger", "experiment", "debug")
+OPTIONS = [
+    f"{group}={path.stem}"
+    for group in GROUPS
+    for path in sorted((config.CONF_DIR / group).glob("*.yaml"))
+]
+
+
+def compose(*overrides: str):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config.CONF_DIR)):
+        return hydra.compose("config", [*overrides, "run_dir=."])
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_of_every_group_composes_and_builds(option: str):
+    pytest.importorskip("tensorboard" if "tensorboard" in option else "hydra")
+    cfg = compose(option, "trainer.accelerator=cpu", "trainer.devices=1")
+    OmegaConf.resolve(cfg)
+    for key in ("model", "dataset"):
+        config.build(cfg, key)
+    callbacks = list((config.build(cfg, "callbacks") or {}).values())
+    config.build(cfg, "logger")
+    trainer = config.build(cfg, "trainer", callbacks=callbacks, logger=False)
+    assert trainer.max_epochs in (cfg.trainer.max_epochs, 1)  # 1: debug=fdr
+
+
+def test_groups_can_be_combined():
+    cfg = compose("experiment=celeba64", "model=rpgan", "logger=[csv,wandb]", "debug=overfit")
+    assert cfg.dataset.name == "celeba"
+    assert cfg.model.loss == "rpgan"
+    assert set(cfg.logger) == {"csv", "wandb"}
+    assert cfg.dataset.limit == 64
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "strategy"),
+    [
+        (1, 1, "auto"),
+        ("1", 1, "auto"),
+        (4, 1, "ddp_find_unused_parameters_true"),
+        ("2", 1, "ddp_find_unused_parameters_true"),
+        ([0, 3], 1, "ddp_find_unused_parameters_true"),
+        ([3], 1, "auto"),
+        (1, 2, "ddp_find_unused_parameters_true"),
+    ],
+)
+def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: str):
+    assert config.strategy_for(devices, nodes) == strategy
+    overrides = [f"trainer.devices={devices}".replace(" ", ""), f"trainer.num_nodes={nodes}"]
+    assert compose(*overrides).trainer.strategy == strategy
+    assert compose(*overrides, "trainer.strategy=fsdp").trainer.strategy == "fsdp"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("model.lrg=1", "no configuration key model.lrg; did you mean model.lr_g?"),
+        ("lr_g=1", "did you mean model.lr_g?"),
+        ("trainer.max_epoch=1", "did you mean trainer.max_epochs?"),
+        ("dataset.imagesize=32", "did you mean dataset.image_size?"),
+        ("sed=1", "did you mean seed?"),
+        ("dataset=celba", "did you mean celeba? dataset can be: celeba, folder, mnist, synthetic."),
+        ("model=dcgna", "did you mean dcgan?"),
+        ("experiment=mnist_quik", "did you mean mnist_quick?"),
+        ("logger=wandbb", "did you mean wandb?"),
+        ("experimnt=x", "did you mean experiment?"),
+        ("seed=-1", "seed must be"),
+        ("trainer.max_epochs=0", "trainer.max_epochs"),
+        ("trainer.max_epochs=many", "trainer.max_epochs"),
+        ("trainer.devices=0", "trainer.devices"),
+        ("trainer.precision=8", "trainer: "),
+        ("dataset.batch_size=-4", "dataset.batch_size"),
+        ("dataset.image_size=50", "nearest are 48 and 56"),
+        ("model.loss=gan", "model.loss must be one of"),
+        ("+trainer.gradient_clip_val=1", "use model.clip"),
+        ("+trainer.accumulate_grad_batches=2", "use model.accumulate"),
+        ("ckpt=nowhere.ckpt", "There is no checkpoint at nowhere.ckpt"),
+        ("resume=nowhere", "There is nothing to resume in nowhere"),
+        ("seed=[", "input"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(train, tmp_path: Path, override: str, sentence: str):
+    status, output = train(override)
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
+    assert len(output.strip().splitlines()) == 1, output
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("model", ["rpgan", "wgan_gp"])
+def test_half_precision_with_a_gradient_penalty_is_refused(train, model: str):
+    status, output = train(f"model={model}", "trainer.precision=16-mixed")
+    assert status == 2
+    assert "bf16-mixed" in output
+
+
+def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
+    def broken(cfg: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(train_module, "_check_values", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        train()
+
+
+@pytest.mark.parametrize("module", ["train", "sample"])
+def test_help_needs_no_torch(module: str):
+    code = (
+        f"import sys, facegan.{module} as m; sys.argv = ['x', '--help']\n"
+        "try: m.main()\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert f"python -m facegan.{module}" in output
+    assert output.strip().endswith("False")
+
+
+def test_a_node_that_cannot_be_built_is_named():
+    cfg = compose("+model.colour=red")
+    with pytest.raises(InputError, match="model: .*colour"):
+        config.build(cfg, "model")
+
+
+def test_resuming_takes_the_runs_overrides_then_the_new_ones(tmp_path: Path):
+    for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    OmegaConf.save(
+        ["dataset=mnist", "trainer.max_epochs=3", "+x=1", "ckpt=a"],
+        tmp_path / ".hydra" / "overrides.yaml",
+    )
+    arguments = [f"resume={tmp_path}", "trainer.max_epochs=9"]
+    assert config.with_resumed_overrides(arguments) == [
+        "dataset=mnist",
+        "+x=1",
+        *arguments,
+        f"hydra.run.dir='{tmp_path}'",
+    ]
+    assert config.with_resumed_overrides(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("n=0", "n must be"),
+        ("format=gif", "format must be one of png, npz"),
+        ("seed=-2", "seed must be"),
+        ("batch_size=none", "batch_size must be"),
+        ("truncation=0", "truncation must be"),
+        ("trunc=1", "did you mean truncation?"),
+        ("ckpt=null", "ckpt=FILE or ckpt=RUN_DIR"),
+        ("ckpt=nowhere", "There is no checkpoint at nowhere"),
+    ],
+)
+def test_mistakes_in_sampling(run, override: str, sentence: str):
+    status, output = run(sample_module, "ckpt=x", override)
+    assert status == 2
+    assert sentence in output
+    assert len(output.strip().splitlines()) == 1

@@ -1,0 +1,243 @@
+"""Whole tiny trainings through the command line: run directory, resuming, stopping."""
+
+import csv
+import os
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facegan import sample as sample_module
+from facegan.callbacks.samples import Samples
+from facegan.gan import GAN
+
+
+def rows(run_dir: Path) -> list[dict[str, str]]:
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def state(path: Path) -> dict[str, torch.Tensor]:
+    """Networks, averages and both optimizers of a checkpoint, flat."""
+    checkpoint = torch.load(path, weights_only=True)
+    tensors = dict(checkpoint["state_dict"])
+    for number, optimizer in enumerate(checkpoint["optimizer_states"]):
+        for index, values in optimizer["state"].items():
+            tensors |= {f"{number}.{index}.{name}": value for name, value in values.items()}
+    tensors["images_seen"] = torch.tensor(checkpoint["images_seen"])
+    return tensors
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    a, b = state(one), state(other)
+    assert a.keys() == b.keys()
+    different = [name for name in a if not torch.equal(a[name], b[name])]
+    assert not different
+
+
+def test_a_run_directory_holds_everything(train, tmp_path: Path):
+    status, output = train("callbacks.periodic.every_n_epochs=1")
+    assert status == 0, output
+    run_dir = tmp_path / "run"
+    files = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}
+    assert {
+        ".hydra/config.yaml",
+        ".hydra/overrides.yaml",
+        "train.log",
+        "metrics.csv",
+        "checkpoints/last.ckpt",
+        "checkpoints/epoch_001.ckpt",
+        "checkpoints/epoch_002.ckpt",
+        "samples/reals.png",
+        "samples/epoch_000.png",
+        "samples/epoch_001.png",
+        "samples/epoch_002.png",
+        "samples/timeline.png",
+    } <= files
+    assert not [name for name in files if "partial" in name]
+    for hint in ("timeline.png", "last.ckpt", "metrics.csv", "facegan.sample ckpt="):
+        assert hint in output
+    assert (run_dir / "train.log").read_text()
+
+    table = rows(run_dir)
+    steps = [int(row["step"]) for row in table]
+    assert steps == sorted(steps)
+    assert steps[-1] == 144  # 72 training images, twice: images, not optimizer steps
+    assert {"loss/d", "loss/g", "score/real", "score/fake", "speed/images_per_second"} <= set(
+        table[0]
+    )
+    assert_equal(run_dir / "checkpoints/last.ckpt", run_dir / "checkpoints/epoch_002.ckpt")
+
+
+def test_the_timeline_shows_the_first_row_of_the_grids(train, tmp_path: Path):
+    train("trainer.max_epochs=4")
+    samples = tmp_path / "run" / "samples"
+    sheet = np.asarray(Image.open(samples / "timeline.png"))
+    grids = [np.asarray(Image.open(samples / f"epoch_00{n}.png")) for n in (0, 1, 2, 4)]
+    height = sheet.shape[0] // 4
+    for row, grid in enumerate(grids):
+        strip = sheet[row * height : (row + 1) * height, -grid.shape[1] :]
+        assert np.array_equal(strip, grid[:height])
+
+
+def test_resuming_a_run_equals_never_having_stopped(train, tmp_path: Path):
+    assert train("trainer.max_epochs=3")[0] == 0
+    whole = tmp_path / "run"
+    whole.rename(tmp_path / "whole")
+    assert train("trainer.max_epochs=1")[0] == 0
+    status, output = train(f"resume={whole}", "trainer.max_epochs=3")
+    assert status == 0, output
+    for name in ("checkpoints/last.ckpt",):
+        assert_equal(tmp_path / "whole" / name, whole / name)
+    for name in ("epoch_001.png", "epoch_003.png", "timeline.png", "reals.png"):
+        one, other = (directory / "samples" / name for directory in (tmp_path / "whole", whole))
+        assert np.array_equal(np.asarray(Image.open(one)), np.asarray(Image.open(other))), name
+
+    def losses(run_dir: Path) -> list[tuple[str, str]]:
+        return [(row["step"], row["loss/d"]) for row in rows(run_dir)]
+
+    assert losses(whole) == losses(tmp_path / "whole")
+
+
+def test_a_checkpoint_starts_a_new_run_elsewhere(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1")[0] == 0
+    first = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    before = first.read_bytes()
+    status, output = train(f"ckpt={first}", f"hydra.run.dir={tmp_path}/second")
+    assert status == 0, output
+    assert first.read_bytes() == before
+    second = GAN.load_from_checkpoint(tmp_path / "second/checkpoints/last.ckpt", weights_only=True)
+    assert second.images_seen == 144
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1")[0] == 0
+    ckpt = f"ckpt={tmp_path}/run"
+    again = f"hydra.run.dir={tmp_path}/again"
+    status, output = train(ckpt, again, "model.width_g=8")
+    assert status == 2
+    assert "model.width_g=4" in output
+    status, output = train(ckpt, again, "trainer.max_epochs=1")
+    assert status == 2, output
+    assert "has already had 1 epochs" in output
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+):
+    def interrupt(self: Samples, *_: object) -> None:
+        os.kill(os.getpid(), signum)  # during the callbacks after epoch 1
+
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    with monkeypatch.context() as patch:
+        patch.setattr(Samples, "on_train_epoch_end", interrupt)
+        status, output = train("trainer.max_epochs=3")
+    assert status == 128 + signum
+    assert f"Stopped by {signum.name} after 80 images" in output  # one batch into epoch 2
+    assert "Traceback" not in output
+    assert handlers == {s: signal.getsignal(s) for s in handlers}
+
+    run_dir = tmp_path / "run"
+    assert re.search(rf"resume={run_dir}", output)
+    status, output = train(f"resume={run_dir}", "trainer.max_epochs=3")
+    assert status == 0, output
+    assert state(run_dir / "checkpoints/last.ckpt")["images_seen"] == 3 * 72
+    steps = [int(row["step"]) for row in rows(run_dir) if row["loss/d"]]
+    assert steps == [step for step in range(8, 3 * 72 + 1, 8) if step != 80]  # none twice
+
+
+def test_an_epoch_that_was_interrupted_goes_on_with_the_images_it_had_not_seen(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[torch.Tensor] = []
+    step = GAN.training_step
+
+    def watch(self: GAN, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> None:
+        seen.append(batch[0])
+        if self.images_seen == 32:
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(self, batch, batch_idx)
+
+    monkeypatch.setattr(GAN, "training_step", watch)
+    assert train("trainer.max_epochs=1", "dataset.flip=false")[0] == 128 + signal.SIGTERM
+    assert train(f"resume={tmp_path}/run", "trainer.max_epochs=1")[0] == 0
+    assert len(torch.cat(seen).unique(dim=0)) == 72  # every training image, none of them twice
+
+
+def test_divergence_keeps_the_last_good_checkpoint(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert train("trainer.max_epochs=1")[0] == 0
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    good = last.read_bytes()
+    original = GAN.loss_g
+    monkeypatch.setattr(GAN, "loss_g", lambda self, *args: original(self, *args) * float("nan"))
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=3")
+    assert status == 1
+    assert "The loss became non-finite at training step 10 (epoch 2" in output
+    assert "Traceback" not in output
+    assert last.read_bytes() == good
+
+
+def test_no_callbacks_and_no_logger(train, tmp_path: Path):
+    status, output = train("callbacks=none", "logger=none")
+    assert status == 0, output
+    files = {p.name for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert files == {"config.yaml", "hydra.yaml", "overrides.yaml", "train.log"}
+
+
+def test_tensorboard_has_numbers_and_pictures_at_images_seen(train, tmp_path: Path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    assert train("logger=tensorboard")[0] == 0
+    events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/d")][-1] == 144
+    assert [event.step for event in events.Images("samples")] == [0, 72, 144]
+
+
+def test_wandb_records_offline_without_a_key(train, tmp_path: Path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    status, output = train("logger=[csv,wandb]", "trainer.max_epochs=1")
+    assert status == 0, output
+    assert "offline" in output
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    assert (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_debug_overfit_uses_a_handful_of_images(train):
+    status, output = train("debug=overfit", "trainer.max_epochs=1", "dataset.limit=16")
+    assert status == 0, output
+    assert "16 training images" in output
+
+
+def test_sampling_from_a_run(train, run, tmp_path: Path):
+    train("trainer.max_epochs=1")
+    run_dir = tmp_path / "run"
+    status, output = run(sample_module, f"ckpt={run_dir}", "n=70")
+    assert status == 0, output
+    out = run_dir / "generated" / "last_seed0_n70"
+    assert len(list(out.glob("0*.png"))) == 70
+    assert Image.open(out / "grid.png").width == 8 * (16 + 2) * 4 + 8
+    picture = np.asarray(Image.open(out / "000069.png"))
+
+    overrides = [f"ckpt={run_dir}/checkpoints/last.ckpt", "format=npz", "grid=false"]
+    for size in (7, 100):
+        status, output = run(
+            sample_module, *overrides, "n=70", f"batch_size={size}", f"out={tmp_path}/{size}"
+        )
+        assert status == 0, output
+        images = np.load(tmp_path / str(size) / "samples.npz")["images"]
+        assert images.shape == (70, 16, 16, 3)
+        assert np.array_equal(images[69], picture)
+        assert [p.name for p in (tmp_path / str(size)).iterdir()] == ["samples.npz"]
+
+    run(sample_module, *overrides, "n=2", "seed=1", f"out={tmp_path}/other")
+    other = np.load(tmp_path / "other" / "samples.npz")["images"]
+    assert not np.array_equal(other, images[:2])
