@@ -39,7 +39,7 @@ lint: $(VENV)/.installed ## Check style, formatting, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.installed ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .

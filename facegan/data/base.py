@@ -188,7 +188,8 @@ class ImageDataModule(pl.LightningDataModule):
     def _batches_already_seen(self) -> int:
         """Of the epoch that a run stopped in the middle of, and is resumed in."""
         fit = self.trainer.fit_loop  # type: ignore[union-attr]
-        amid = fit.epoch_progress.current.ready > fit.epoch_progress.current.processed
+        epochs: Any = fit.epoch_progress.current
+        amid = epochs.ready > epochs.processed
         return fit.epoch_loop.batch_progress.current.ready if amid else 0
 
     def loader(

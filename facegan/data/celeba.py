@@ -58,6 +58,7 @@ class CelebA(ImageDataModule):
         assert found is not None
         notes: list[str] = []
         found, labels, label_names = _attributes(found, notes)
+        sizes = found.columns["size"].astype("<i8")
         return Source(
             name=self.name,
             size=self.image_size,
@@ -70,7 +71,7 @@ class CelebA(ImageDataModule):
             identities=_identities(found, notes),
             settings={
                 "crop": self.crop,
-                "file sizes": hashlib.sha256(found.columns["size"].astype("<i8")).hexdigest(),
+                "file sizes": hashlib.sha256(sizes.tobytes()).hexdigest(),
             },
             origin=str(found.pictures),
             notes=notes,

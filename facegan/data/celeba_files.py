@@ -3,7 +3,7 @@
 import logging
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from facegan.errors import InputError, expect
 log = logging.getLogger(__name__)
 
 KAGGLE = "jessicali9530/celeba-dataset/versions/2"  # a fixed version is found again offline
+
+Listing = tuple[list[str], dict[str, np.ndarray]]  # names, and columns about them
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,10 @@ def find(root: Path) -> Found | None:
         for place in (base, base / "Img"):
             archive = place / "img_align_celeba.zip"
             folder = place / "img_align_celeba"
-            for pictures, columns in (
-                (archive, _in_zip(archive)),
-                (folder / folder.name, _in_folder(folder / folder.name)),
-                (folder, _in_folder(folder)),
-            ):
-                if columns is not None:
-                    names = columns.pop("name").tolist()
-                    return Found(pictures, names, columns, annotations)
+            for pictures in (archive, folder / folder.name, folder):
+                listing = _in_zip(pictures) if pictures is archive else _in_folder(pictures)
+                if listing is not None:
+                    return Found(pictures, *listing, annotations)
             expect(
                 not archive.exists(),
                 f"{archive} is no complete zip file with *.jpg in it (was its download cut short?);"
@@ -91,32 +89,35 @@ def find(root: Path) -> Found | None:
     return None
 
 
-def _in_zip(path: Path) -> dict[str, np.ndarray] | None:
-    if not zipfile.is_zipfile(path):
+def _in_zip(path: Path) -> Listing | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = {info.filename.rsplit("/", 1)[-1]: info for info in archive.infolist()}
+    except (OSError, zipfile.BadZipFile):
         return None
-    with zipfile.ZipFile(path) as archive:
-        rows = [
-            (info.filename.rsplit("/", 1)[-1], info.file_size)
-            + (info.header_offset, info.compress_size, info.compress_type, info.CRC)
-            for info in archive.infolist()
-        ]
-    return _columns(rows, "name", "size", "offset", "packed", "method", "crc")
+    return _columns(
+        [name for name in infos if _is_picture(name)],
+        size=lambda name: infos[name].file_size,
+        offset=lambda name: infos[name].header_offset,
+        packed=lambda name: infos[name].compress_size,
+        method=lambda name: infos[name].compress_type,
+        crc=lambda name: infos[name].CRC,
+    )
 
 
-def _in_folder(path: Path) -> dict[str, np.ndarray] | None:
+def _in_folder(path: Path) -> Listing | None:
     if not path.is_dir():
         return None
     with os.scandir(path) as entries:
-        rows = [(e.name, e.stat().st_size) for e in entries if _is_picture(e.name)]
-    return _columns(rows, "name", "size")
+        sizes = {entry.name: entry.stat().st_size for entry in entries if _is_picture(entry.name)}
+    return _columns(list(sizes), size=sizes.__getitem__)
 
 
-def _columns(rows: Iterable[tuple], *titles: str) -> dict[str, np.ndarray] | None:
-    """The rows that are about pictures, by name, as arrays; ``None`` if there are none."""
-    pictures = sorted(row for row in rows if _is_picture(row[0]))
-    if not pictures:
-        return None
-    return {title: np.array(column) for title, column in zip(titles, zip(*pictures), strict=True)}
+def _columns(names: list[str], **facts: Callable[[str], int]) -> Listing | None:
+    """The names in order, and an array of each fact about them; ``None`` if there are none."""
+    names.sort()
+    arrays = {title: np.array([fact(name) for name in names]) for title, fact in facts.items()}
+    return (names, arrays) if names else None
 
 
 def _is_picture(name: str) -> bool:

@@ -11,6 +11,7 @@ its side; y points down. Traits are arrays (n, 1, 1), colours (3, n, 1, 1), both
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,28 +19,10 @@ import numpy as np
 Array = np.ndarray
 
 ATTRIBUTES: tuple[str, ...] = (
-    "Bald",
-    "Bangs",
-    "Black_Hair",
-    "Blond_Hair",
-    "Brown_Hair",
-    "Bushy_Eyebrows",
-    "Eyeglasses",
-    "Goatee",
-    "Gray_Hair",
-    "Male",
-    "Mouth_Slightly_Open",
-    "Mustache",
-    "No_Beard",
-    "Pale_Skin",
-    "Rosy_Cheeks",
-    "Sideburns",
-    "Smiling",
-    "Wavy_Hair",
-    "Wearing_Hat",
-    "Wearing_Lipstick",
-    "Young",
-)
+    "Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows", "Eyeglasses",
+    "Goatee", "Gray_Hair", "Male", "Mouth_Slightly_Open", "Mustache", "No_Beard", "Pale_Skin",
+    "Rosy_Cheeks", "Sideburns", "Smiling", "Wavy_Hair", "Wearing_Hat", "Wearing_Lipstick", "Young",
+)  # fmt: skip
 
 _REACH = 1.24  # face units from the middle of the picture to its border
 _BLOCK_PIXELS = 2**17  # pixels drawn at a time: a float32 plane of them (512 KiB) stays in cache
@@ -55,13 +38,10 @@ def sample_attributes(rng: np.random.Generator, n: int) -> Array:
     bald = male & chance(np.where(young, 0.1, 0.22))
     hat = ~bald & chance(0.12)
     smiling = chance(0.48)
-    colour = rng.random(n)  # one draw decides, so that there is at most one hair colour
-    gray = ~bald & np.where(young, colour > 0.98, colour > 0.5)
-    black, blond, brown = (
-        ~bald & ~gray & (low <= share) & (share < high)
-        for share in [np.where(young, colour, colour * 2)]
-        for low, high in ((0, 0.28), (0.28, 0.55), (0.55, 0.86))
-    )
+    # at most one hair colour; the rest are red or dyed, which CelebA has no name for
+    gray = ~bald & chance(np.where(young, 0.02, 0.5))
+    colour = np.digitize(rng.random(n), (0.28, 0.56, 0.86))
+    black, blond, brown = (~bald & ~gray & (colour == i) for i in range(3))
     full_beard = male & chance(0.12)
     mustache = full_beard | male & chance(0.16)
     goatee = full_beard | male & chance(0.14)
@@ -95,9 +75,9 @@ def sample_attributes(rng: np.random.Generator, n: int) -> Array:
 def draw_faces(attributes: Array, size: int, rng: np.random.Generator) -> Array:
     """Draw one portrait per row of attributes: uint8 (n, 3, size, size).
 
-    All that is random is drawn before the attributes are looked at, and before the first pixel:
-    with the same `rng` state a flipped attribute changes that attribute alone, and another size
-    shows the same people. Contradictions are settled as on a real head (Bald hides the hair).
+    What is taken from `rng` depends on neither the attributes nor, but for the grain, the size:
+    in the same state a flipped attribute changes that attribute alone, and another size shows the
+    same people. Contradictions are settled as on a real head (Bald hides the hair).
     """
     attributes = np.asarray(attributes)
     if attributes.ndim != 2 or attributes.shape[1] != len(ATTRIBUTES):
@@ -126,12 +106,18 @@ def _rgb(*colours: str) -> Array:
 
 _SKIN = _rgb("f7dfd3", "f3d4c4", "e6b692", "d49b72", "b57d56", "8a5a3c", "5f3c2a")
 _SKIN_AT = (0.0, 0.1, 0.3, 0.48, 0.66, 0.84, 1.0)
-_BLACK, _BROWN = _rgb("15131a", "2c2424"), _rgb("4f2f1d", "7d5030")
-_BLOND, _GRAY = _rgb("cfa055", "eed59a"), _rgb("8e9197", "cdd0d5")
-_OTHER = _rgb("8e2f1c", "c8622a", "a8323e", "5d4a9e", "2f7f8a", "d0698f")  # auburn, ginger, dyed
+_HAIR = {
+    "Black": _rgb("15131a", "2c2424"),
+    "Brown": _rgb("47291b", "785338"),
+    "Blond": _rgb("cfa055", "eed59a"),
+    "Gray": _rgb("8e9197", "cdd0d5"),
+}
+_OTHER = _rgb(
+    "9a2f1c", "b8431f", "d0682a", "dc8038", "a8323e", "5d4a9e", "2f7f8a", "d0698f"
+)  # fmt: skip
 _IRIS = _rgb("3a2416", "5a3a20", "6d7a3c", "3f7f6a", "4a7fb0", "7b8f9c")
 _LIPSTICK = _rgb("c2183a", "d83a5e", "9c1f4a", "e0446a", "a3182a")
-_FRAMES = _rgb("15151a", "3a2418", "6b1f24", "1f2f55", "8a6a2a")
+_FRAMES = _rgb("15151a", "3a2418", "6b1f24", "1f2f55", "5e4a1c")
 
 
 def _traits(attributes: Array, rng: np.random.Generator) -> SimpleNamespace:
@@ -158,22 +144,19 @@ def _traits(attributes: Array, rng: np.random.Generator) -> SimpleNamespace:
         ramp = np.abs((hue + np.array([[0], [4], [2]])) % 6 - 3) - 1
         return v * (1 - s + s * ramp.clip(0, 1))
 
-    male, young, smiling, is_open = (
-        has[k] for k in ("Male", "Young", "Smiling", "Mouth_Slightly_Open")
-    )
+    male, young, smiling = has["Male"], has["Young"], has["Smiling"]
     t = SimpleNamespace(
         # pose and picture
         cx=normal(0.045), cy=normal(0.04) + 0.07, scale=uniform(0.94, 1.05), roll=normal(0.06),
-        yaw=normal(0.055), light=normal(0.11), exposure=uniform(0.93, 1.05), grain=uniform(0.002, 0.008),
-        blur=uniform(0, 1) ** 2 * 0.7, vignette=uniform(0.0, 0.14),
+        yaw=normal(0.055), light=normal(0.11), exposure=uniform(0.93, 1.05),
+        grain=uniform(0.002, 0.008), blur=uniform(0, 1) ** 2 * 0.7, vignette=uniform(0.0, 0.14),
         bg_angle=uniform(0, 2 * np.pi), bg_sharp=np.exp(uniform(-1.2, 1.6)),
         bg_x=uniform(-1, 1), bg_y=uniform(-1, 0.4), bg_glow=uniform(-0.12, 0.16),
         # head
         width=uniform(0.68, 0.78) + 0.02 * male, jaw=uniform(0.1, 0.26) - 0.1 * male,
         square=uniform(0, 0.2) + 0.25 * male, neck=uniform(0.27, 0.31) + 0.1 * male,
         shoulders=uniform(1.0, 1.2) + 0.15 * male, collar=uniform(0.1, 0.25),
-        rosy=has["Rosy_Cheeks"] * uniform(0.42, 0.55),
-        age=~young * uniform(0.8, 1.0),
+        rosy=has["Rosy_Cheeks"] * uniform(0.45, 0.6), age=~young * uniform(0.8, 1.0),
         # eyes and brows
         eye_gap=uniform(0.3, 0.34), eye_y=uniform(-0.04, 0.02), eye_w=uniform(0.165, 0.19),
         eye_h=uniform(0.088, 0.112) - 0.015 * male, eye_low=uniform(0.06, 0.08) - 0.02 * smiling,
@@ -186,9 +169,9 @@ def _traits(attributes: Array, rng: np.random.Generator) -> SimpleNamespace:
         nose_w=uniform(0.1, 0.15) + 0.015 * male, nose_y=uniform(0.3, 0.36),
         mouth_y=uniform(0.58, 0.62), mouth_w=uniform(0.22, 0.26) + 0.08 * smiling,
         smile=np.where(smiling, uniform(0.11, 0.16), uniform(-0.035, 0.01)),
-        gap=is_open * (uniform(0.12, 0.17) + 0.02 * smiling), teeth=np.where(smiling, 0.62, 0.3),
+        gap=has["Mouth_Slightly_Open"] * (uniform(0.12, 0.17) + 0.02 * smiling),
+        teeth=np.where(smiling, 0.62, 0.3),
         lip_up=uniform(0.045, 0.06) + 0.014 * ~male, lip_low=uniform(0.06, 0.08) + 0.015 * ~male,
-        lipstick=has["Wearing_Lipstick"],
         mustache=has["Mustache"], goatee=has["Goatee"], sideburns=has["Sideburns"],
         droop=uniform(0.0, 0.1), goatee_w=uniform(0.2, 0.3),
         # hair
@@ -200,28 +183,26 @@ def _traits(attributes: Array, rng: np.random.Generator) -> SimpleNamespace:
         fringe=uniform(-0.37, -0.31), fringe_arc=uniform(-0.12, 0.12),
         # things worn
         glasses=has["Eyeglasses"], lens_w=uniform(0.22, 0.26), lens_h=uniform(0.16, 0.22),
-        lens_round=uniform(0.3, 1), rim=uniform(0.02, 0.035), tint=np.maximum(uniform(-2.2, 0.9), 0),
-        hat_kind=rng.integers(3, size=n), pompom=uniform(0, 1) < 0.5,
+        lens_round=uniform(0.3, 1), rim=uniform(0.02, 0.035),
+        tint=np.maximum(uniform(-2.2, 0.9), 0), hat_kind=rng.integers(3, size=n),
+        pompom=uniform(0, 1) < 0.5,
     )  # fmt: skip
 
     # colours
-    pale, gray_hair = has["Pale_Skin"], has["Gray_Hair"]
-    tone = np.where(pale, uniform(0, 0.06), 0.3 + 0.68 * uniform(0, 1) ** 1.6)
+    tone = np.where(has["Pale_Skin"], uniform(0, 0.06), 0.36 + 0.62 * uniform(0, 1) ** 1.5)
     t.skin = np.stack([np.interp(tone, _SKIN_AT, c) for c in _SKIN.T])
     t.skin = t.skin * (1 + np.stack([normal(0.015), normal(0.012), normal(0.025)]))
-    t.blush = t.skin * np.array([[1.08], [0.5], [0.52]])
-    hair, natural = choose(_OTHER), blend(np.concatenate([_BLACK, _BROWN]))
+    t.blush = t.skin * np.array([[1.0], [0.46], [0.48]]) + np.array([[0.1], [0], [0]])
+    hair, natural = choose(_OTHER), blend(np.concatenate([_HAIR["Black"], _HAIR["Brown"]]))
     hair = np.where(has["Bald"], natural, hair)
-    for name, palette in (
-        ("Black_Hair", _BLACK), ("Brown_Hair", _BROWN), ("Blond_Hair", _BLOND), ("Gray_Hair", _GRAY),
-    ):  # fmt: skip
-        hair = np.where(has[name], blend(palette), hair)
+    for name, palette in _HAIR.items():
+        hair = np.where(has[f"{name}_Hair"], blend(palette), hair)
     t.hair = hair
-    t.beard = hair * np.where(gray_hair, 0.92, np.array([[0.76], [0.68], [0.62]]))
+    t.beard = hair * np.where(has["Gray_Hair"], 0.92, np.array([[0.68], [0.6], [0.54]]))
     t.brow = 0.62 * hair * np.where(hair.mean(0) > 0.5, 0.9, 1.0) + 0.03
     t.iris, t.frame = blend(_IRIS), choose(_FRAMES)
-    bare_lips = t.skin * np.array([[0.86], [0.62], [0.6]])
-    t.lips = np.where(t.lipstick, choose(_LIPSTICK), bare_lips)
+    bare = t.skin * np.array([[0.86], [0.62], [0.6]])
+    t.lips = np.where(has["Wearing_Lipstick"], choose(_LIPSTICK), bare)
     t.cloth, t.hat_colour = hsv((0.1, 0.75), (0.2, 0.9)), hsv((0.3, 0.85), (0.25, 0.9))
     t.bg_a, drift = hsv((0.05, 0.42), (0.3, 0.95)), hsv((0.05, 0.5), (0.2, 0.95))
     t.bg_b = t.bg_a + 0.6 * (drift - t.bg_a)
@@ -278,7 +259,8 @@ class _Canvas:
 
     def __init__(self, traits: SimpleNamespace, pixels: Array):
         size = pixels.shape[-1]
-        self.t, self.pixels, self.at = traits, pixels, (slice(None), slice(None), slice(None))
+        self.t, self.pixels = traits, pixels
+        self.at: tuple[slice | Array, slice, slice] = (slice(None), slice(None), slice(None))
         self.pixel = 2 * _REACH / size / traits.scale  # the side of a pixel in face units
         grid = _grid(size)
         u = (grid - traits.cx) / traits.scale
@@ -288,26 +270,32 @@ class _Canvas:
         self.y = v * self.cos - u * self.sin
         self.head, self.hair = _head_shape(self), _hair_shape(self)
 
-    def part(self, x0: float, x1: float, y0: float, y1: float, who: Array | None = None) -> _Canvas:
-        """The canvas cut to a box in face coordinates and to some portraits: work where it shows."""
+    def part(
+        self, x0: float, x1: float, y0: float, y1: float, who: Array | None = None
+    ) -> tuple[_Canvas, SimpleNamespace]:
+        """The whole canvas cut to a box in face coordinates and to some portraits; their traits.
+
+        Most parts are small and some are rare: this is what makes drawing fast.
+        """
         t, size = self.t, self.pixels.shape[-1]
         x, y = np.array([x0, x1, x0, x1]), np.array([y0, y0, y1, y1])
-        u = t.cx + t.scale * (x * self.cos - y * self.sin)
-        v = t.cy + t.scale * (x * self.sin + y * self.cos)
-        rows, columns = (
-            slice(max(0, int(lo)), max(0, int(hi) + 1))
-            for lo, hi in (
-                (w.min(), w.max()) for w in ((w / _REACH + 1) * size / 2 for w in (v, u))
-            )
+        corners = (
+            t.cy + t.scale * (x * self.sin + y * self.cos),
+            t.cx + t.scale * (x * self.cos - y * self.sin),
         )
-        part = object.__new__(_Canvas)
+        low, high = (
+            [max(0, int((f(at) / _REACH + 1) * size / 2) + more) for at in corners]
+            for f, more in ((np.min, 0), (np.max, 1))
+        )
+        rows, columns = map(slice, low, high)
         everyone: slice | Array = slice(None) if who is None else np.flatnonzero(who)
-        part.pixels, part.at = self.pixels, (everyone, rows, columns)
+        part = copy.copy(self)
+        part.at = (everyone, rows, columns)
         part.t, part.pixel = _take(t, everyone), self.pixel[everyone]
         part.x, part.y, part.head, part.hair = (
-            field[everyone, rows, columns] for field in (self.x, self.y, self.head, self.hair)
+            field[part.at] for field in (self.x, self.y, self.head, self.hair)
         )
-        return part
+        return part, part.t
 
     def inside(self, distance: Array, blur: float = 0.0) -> Array:
         """How much of each pixel a shape covers; blur softens its edge (face units)."""
@@ -397,15 +385,13 @@ def _back_hair(c: _Canvas) -> None:
 
 
 def _clothes(c: _Canvas) -> None:
-    c = c.part(-2, 2, 0.95, 1.7)
-    t = c.t
+    c, t = c.part(-2, 2, 0.95, 1.7)
     shoulders = _ellipse(c.x, c.y - 1.8, t.shoulders, 0.8)
     c.paint(c.inside(shoulders), t.cloth * (0.85 + 0.3 * t.light * c.x + 0.5 * (c.y - 1)))
 
 
 def _neck(c: _Canvas) -> None:
-    c = c.part(-0.7, 0.7, 0.6, 1.7)
-    t = c.t
+    c, t = c.part(-0.7, 0.7, 0.6, 1.7)
     neckline = _ellipse(c.x, c.y - 1.02, t.neck + 0.07, t.collar)
     c.paint(c.inside(np.maximum(neckline - 0.04, 1.04 - c.y)), t.cloth * 0.6)  # the collar
     skin = np.minimum(_box(c.x, c.y - 0.8, t.neck, 0.4, 0.1), neckline)
@@ -414,8 +400,7 @@ def _neck(c: _Canvas) -> None:
 
 
 def _ears(c: _Canvas) -> None:
-    c = c.part(-1, 1, -0.25, 0.4)
-    t = c.t
+    c, t = c.part(-1, 1, -0.25, 0.4)
     x, y = np.abs(c.x) - t.width + 0.01, c.y - 0.06
     c.paint(c.inside(_ellipse(x, y, 0.1, 0.2)), t.skin * (0.9 + t.light * c.x))
     c.shade(-0.25 * c.inside(_ellipse(x - 0.015, y, 0.05, 0.12), 0.05))
@@ -423,8 +408,7 @@ def _ears(c: _Canvas) -> None:
 
 def _face(c: _Canvas) -> None:
     """Skin, lit from one side and turning away at the rim."""
-    c = c.part(-0.9, 0.9, -1.05, 1.05)
-    t = c.t
+    c, t = c.part(-0.9, 0.9, -1.05, 1.05)
     rim = c.inside(c.head + 0.06, 0.34)
     form = 0.78 + 0.21 * rim + t.light * c.x * 1.3 - 0.05 * c.y
     form += 0.07 * np.exp(-5 * (c.x - 2 * t.light) ** 2 - 14 * (c.y + 0.62) ** 2)  # forehead
@@ -432,8 +416,7 @@ def _face(c: _Canvas) -> None:
 
 
 def _cheeks(c: _Canvas) -> None:
-    c = c.part(-0.8, 0.8, -0.15, 0.7)
-    t = c.t
+    c, t = c.part(-0.8, 0.8, -0.15, 0.7)
     x, y = np.abs(c.x - t.yaw) - 0.43, c.y - 0.3
     blob = np.exp(-22 * x * x - 30 * y * y) * c.inside(c.head)
     c.paint(t.rosy * blob, t.blush)
@@ -442,22 +425,19 @@ def _cheeks(c: _Canvas) -> None:
 
 def _age(c: _Canvas) -> None:
     """Lines of the forehead, folds beside the mouth, bags under the eyes."""
-    c = c.part(-0.65, 0.65, -0.6, 0.75, who=c.t.age > 0)
-    t = c.t
+    c, t = c.part(-0.65, 0.65, -0.6, 0.75, who=c.t.age > 0)
     x, y = np.abs(c.x - t.yaw), c.y
     fold = c.inside(_segment(x, y, 0.17, 0.34, 0.36, 0.62) - 0.015, 0.07)
     row = np.abs((y + 0.46 + 0.1 * x * x) % 0.11 - 0.055) - 0.012
     lines = c.inside(np.maximum(row, np.abs(y + 0.43) + x * 0.2 - 0.12), 0.02)
     ex, ey = (x - t.eye_gap) / t.eye_w, y - t.eye_y
-    bag = c.inside(
-        np.abs(ey - 0.16 * (1 - 0.5 * ex * ex)) - 0.012 + 0.3 * np.maximum(np.abs(ex) - 1, 0), 0.05
-    )
+    pouch = np.abs(ey - 0.16 + 0.08 * ex * ex) + 0.3 * np.maximum(np.abs(ex) - 1, 0)
+    bag = c.inside(pouch - 0.012, 0.05)
     c.shade(-t.age * np.maximum(np.maximum(0.38 * fold, 0.26 * lines), 0.36 * bag))
 
 
 def _nose(c: _Canvas) -> None:
-    c = c.part(-0.35, 0.35, -0.2, 0.5)
-    t = c.t
+    c, t = c.part(-0.35, 0.35, -0.2, 0.5)
     x, y = c.x - 1.35 * t.yaw, c.y - t.nose_y
     lit = np.copysign(1, t.light) * x
     bridge = np.exp(-((lit + 0.075) ** 2) * 260 - (y + 0.2) ** 2 * 16)
@@ -468,8 +448,7 @@ def _nose(c: _Canvas) -> None:
 
 
 def _eyes(c: _Canvas) -> None:
-    c = c.part(-0.65, 0.65, -0.3, 0.2)
-    t = c.t
+    c, t = c.part(-0.65, 0.65, -0.3, 0.2)
     x = c.x - t.yaw
     ex, ey = np.abs(x) - t.eye_gap, c.y - t.eye_y
     ey = ey + t.slant * ex
@@ -490,8 +469,7 @@ def _eyes(c: _Canvas) -> None:
 
 
 def _brows(c: _Canvas) -> None:
-    c = c.part(-0.7, 0.7, -0.45, -0.05)
-    t = c.t
+    c, t = c.part(-0.7, 0.7, -0.45, -0.05)
     along = (np.abs(c.x - t.yaw) - t.eye_gap - 0.01) / t.brow_w
     line = t.brow_y - t.brow_arch * (1 - along * along) + t.brow_tilt * along
     thick = t.brow_h * (1 - 0.35 * along)
@@ -500,8 +478,7 @@ def _brows(c: _Canvas) -> None:
 
 
 def _mouth(c: _Canvas) -> None:
-    c = c.part(-0.5, 0.5, 0.35, 0.98)
-    t = c.t
+    c, t = c.part(-0.5, 0.5, 0.35, 0.98)
     x = (c.x - t.yaw) / t.mouth_w
     bow = 1 - x * x
     y = c.y - t.mouth_y - t.smile * (0.35 - x * x)
@@ -510,9 +487,8 @@ def _mouth(c: _Canvas) -> None:
     hole = np.maximum(-y, y - t.gap * bow)
     c.shade(-0.16 * c.inside(_ellipse(x, y - t.gap - 0.13, 0.6, 0.04), 0.08))  # below the lip
     c.paint(c.inside(lips), t.lips)
-    c.shade(
-        c.inside(lips) * (0.16 * np.exp(-((y - t.gap - 0.04) ** 2) * 1500) + np.minimum(2 * y, 0))
-    )
+    gloss = 0.16 * np.exp(-((y - t.gap - 0.04) ** 2) * 1500) + np.minimum(2 * y, 0)
+    c.shade(c.inside(lips) * gloss)
     c.paint(c.inside(hole) * (t.gap > 0), np.float32(0.16) * t.lips + 0.03)
     teeth = np.maximum(hole, y - t.teeth * t.gap * bow)
     c.paint(c.inside(teeth + 0.008) * (t.gap > 0), 0.96)
@@ -521,16 +497,16 @@ def _mouth(c: _Canvas) -> None:
 
 
 def _beard(c: _Canvas) -> None:
-    c = c.part(-0.9, 0.9, -0.1, 1.15, who=(c.t.mustache + c.t.goatee + c.t.sideburns) > 0)
-    t = c.t
+    c, t = c.part(-0.9, 0.9, -0.1, 1.15, who=(c.t.mustache + c.t.goatee + c.t.sideburns) > 0)
     x = c.x - t.yaw
     along = np.abs(x) / (t.mouth_w + 0.05)
     middle = t.mouth_y - 0.125 - 0.6 * t.smile * (0.6 * along**2 - 0.2) + t.droop * along**2
     mustache = np.maximum(np.abs(c.y - middle) - 0.062 * (1.15 - along * along), 0.012 - np.abs(x))
     floor = t.mouth_y + t.gap + t.lip_low + 0.035
     goatee = np.maximum(_ellipse(x, c.y - 0.86, t.goatee_w, 0.25), floor - c.y)
-    cheek = _ellipse(x, c.y - 0.1, t.width - 0.16, 0.8)
-    sideburns = np.maximum(np.maximum(c.head - 0.025, -cheek), np.maximum(-c.y, 0.2 - np.abs(x)))
+    jaw = np.maximum(c.head - 0.025, -_ellipse(x, c.y - 0.1, t.width - 0.16, 0.8))
+    # sideburns stop where a goatee would join them to a full beard
+    sideburns = np.maximum(jaw, np.maximum(-c.y, 0.7 * t.goatee_w - np.abs(x)))
     for worn, shape in (
         (t.mustache, mustache), (t.goatee, goatee), (t.sideburns, sideburns),
     ):  # fmt: skip
@@ -539,8 +515,7 @@ def _beard(c: _Canvas) -> None:
 
 def _front_hair(c: _Canvas) -> None:
     """What frames the face: all hair but the opening that shows it."""
-    c = c.part(-1.2, 1.2, -1.3, 1.7)
-    t = c.t
+    c, t = c.part(-1.2, 1.2, -1.3, 1.7)
     x, centre = c.x - 0.6 * t.yaw, 0.35
     y = c.y - centre + t.sweep * x
     # two shifted ellipses meet in a pointed arch: hair parted in the middle or at a side
@@ -552,8 +527,7 @@ def _front_hair(c: _Canvas) -> None:
 
 
 def _bangs(c: _Canvas) -> None:
-    c = c.part(-0.9, 0.9, -1.3, 0, who=c.t.bangs > 0)
-    t = c.t
+    c, t = c.part(-0.9, 0.9, -1.3, 0, who=c.t.bangs > 0)
     edge = t.fringe + t.fringe_arc * c.x * c.x + 0.03 * np.abs(np.sin(13 * c.x + t.strands))
     _comb(c, np.maximum(np.maximum(c.hair, c.y - edge), np.abs(c.x) - t.width))
 
@@ -566,17 +540,15 @@ def _comb(c: _Canvas, lock: Array) -> None:
 
 
 def _glasses(c: _Canvas) -> None:
-    c = c.part(-0.85, 0.85, -0.35, 0.35, who=c.t.glasses > 0)
-    t = c.t
+    c, t = c.part(-0.85, 0.85, -0.35, 0.35, who=c.t.glasses > 0)
     x, y = c.x - t.yaw, c.y - t.eye_y - 0.01
     ax = np.abs(x)
     lens = _box(ax - t.eye_gap - 0.01, y, t.lens_w, t.lens_h, t.lens_round * t.lens_h)
     c.paint(c.inside(lens) * (0.06 + t.tint), t.frame * 0.3 + np.float32(0.6) * (t.tint == 0))
     rim = np.abs(lens) - t.rim
     bridge = np.maximum(np.abs(y + 0.05 - 0.4 * ax * ax) - t.rim, ax - 0.1)
-    arm = np.maximum(
-        np.abs(y + 0.05) - t.rim, np.maximum(t.eye_gap + t.lens_w - ax, np.abs(c.x) - t.width)
-    )
+    span = np.maximum(t.eye_gap + t.lens_w - ax, np.abs(c.x) - t.width)
+    arm = np.maximum(np.abs(y + 0.05) - t.rim, span)
     c.paint(c.inside(np.minimum(np.minimum(rim, bridge), arm)), t.frame)
 
 
@@ -585,7 +557,7 @@ def _hat(c: _Canvas) -> None:
     for kind, draw in enumerate((_beanie, _cap, _brimmed)):
         who = (c.t.hat > 0) & (c.t.hat_kind == kind)
         if who.any():
-            part = c.part(-1.4, 1.4, -1.7, -0.1, who=who)
+            part, _ = c.part(-1.4, 1.4, -1.7, -0.1, who=who)
             part.shade(-0.3 * part.inside(part.y + 0.4, 0.2) * part.inside(part.head))
             draw(part)
 
@@ -595,10 +567,8 @@ def _beanie(c: _Canvas) -> None:
     w = t.width + t.volume
     y = c.y + 0.12 * c.x * c.x
     dome = np.maximum(_ellipse(c.x, c.y + 0.45, w + 0.03, 0.8), y + 0.45)
-    c.paint(
-        c.inside(np.hypot(c.x, c.y + 1.3) - 0.2 * t.pompom + 1 * (1 - t.pompom)),
-        t.hat_colour * 0.6 + 0.4,
-    )
+    pompom = np.hypot(c.x, c.y + 1.28) - 0.2 + 9 * (1 - t.pompom)
+    c.paint(c.inside(pompom), t.hat_colour * 0.6 + 0.4)
     knit = 1 + 0.08 * np.sin(38 * c.x) + t.light * c.x - 0.12 * c.inside(dome + 0.05, 0.3) + 0.1
     c.paint(c.inside(dome), t.hat_colour * knit)
     c.paint(c.inside(_box(c.x, y + 0.48, w + 0.05, 0.13, 0.08)), t.hat_colour * 0.78 * knit)

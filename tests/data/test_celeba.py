@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ATTRIBUTES, FakeCelebA
+from fakes import ATTRIBUTES, FakeCelebA
 from PIL import Image
 
 from facegan.data.celeba import CelebA
@@ -151,6 +151,8 @@ def test_half_a_zip(tmp_path, fake_celeba):
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(InputError, match="cut short"):
         celeba(tmp_path).prepare_data()
+    fake_celeba.write(tmp_path, "torchvision")  # unpacked beside it, that does not matter
+    assert len(celeba(tmp_path).store) == 12
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import facegan
 from facegan.data.drawing import ATTRIBUTES, draw_faces, sample_attributes
 
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
@@ -111,11 +113,13 @@ def test_flipping_an_attribute_shows(name: str, size: int) -> None:
         on, off = pair(people(24, Male=1, No_Beard=1), "Goatee", "Mustache", size=size)
     else:
         male = {"Male": 1} if name in (*FACIAL_HAIR, "Bald") else {}
-        hair = {"Bald": 0, "Wearing_Hat": 0} if name in ("Bangs", "Wavy_Hair") else {}
-        on, off = pair(people(24, **male, **hair), name, size=size)
-    change = np.abs(on - off).max(axis=(1, 2, 3))
-    assert (change > 25).mean() > 0.9  # in nearly every picture somewhere by a tenth of the range
-    assert np.abs(on - off).mean() > 0.2
+        rows = people(24, Bald=0, Wearing_Hat=0, **male)
+        if name in HAIR_COLOURS:
+            rows[:, [ATTRIBUTES.index(other) for other in HAIR_COLOURS]] = 0
+        on, off = pair(rows, name, size=size)
+    change = np.abs(on - off)
+    assert (change.max(axis=(1, 2, 3)) > 20).mean() > 0.9  # somewhere in nearly every picture
+    assert change.mean() > 0.2
 
 
 def test_the_mouth_opens_in_the_mouth() -> None:
@@ -160,22 +164,20 @@ def test_pale_skin_is_the_pale_end() -> None:
 
 
 def test_edges_are_anti_aliased() -> None:
-    """Along rows through the crown of black hair on a light wall, some pixels are in between."""
-    rows = people(200, Black_Hair=1, Wearing_Hat=0, Wavy_Hair=0)
-    images = draw_faces(rows, 128, rng()).astype(np.float32).mean(1)
-    wall, hair = images[:, 30, 2:8].mean(1), images[:, 30, 60:68].mean(1)
-    clear = (wall > 150) & (hair < 70)
-    assert clear.sum() >= 5
-    half = images[clear, 30, :64]
-    between = (half > hair[clear, None] + 35) & (half < wall[clear, None] - 35)
-    count = between.sum(1)
-    assert (count >= 1).all()
-    assert np.median(count) <= 6
+    """From a light wall to black hair: with hard edges no pixel would be half of each."""
+    rows = people(80, Black_Hair=1, Wearing_Hat=0, Wavy_Hair=0)
+    line = draw_faces(rows, 128, rng()).astype(np.float32).mean(1)[:, 30]
+    wall, hair = line[:, 2:8].mean(1, keepdims=True), line[:, 60:68].mean(1, keepdims=True)
+    clear = ((wall > 150) & (hair < 70))[:, 0]
+    assert clear.sum() > 10
+    share = ((line - hair) / (wall - hair))[clear, :64]
+    mixed = ((share > 0.2) & (share < 0.8)).sum(1)
+    assert (mixed > 0).mean() > 0.5
+    assert np.median(mixed) <= 4  # and yet sharp
 
 
 def test_importing_is_light() -> None:
-    code = (
-        "import sys, facegan.data.drawing; print([m for m in ('torch', 'PIL') if m in sys.modules])"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+    """Every worker process pays for it."""
+    code = "import sys, facegan.data.drawing; assert not {'torch', 'PIL'} & set(sys.modules)"
+    root = Path(facegan.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)

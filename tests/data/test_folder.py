@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import jpeg, smooth_picture
+from fakes import jpeg, smooth_picture
 
 from facegan.data.folder import Folder
 from facegan.errors import InputError

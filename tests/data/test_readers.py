@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from conftest import smooth_picture
+from fakes import smooth_picture
 from PIL import Image
 
 from facegan.data.readers import FolderFiles, PictureReader, decode

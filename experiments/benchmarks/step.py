@@ -1,0 +1,204 @@
+"""How fast is a training step? facegan's against the textbook's, alternating in the same minutes.
+
+    python experiments/benchmarks/step.py
+
+Contenders, each in a process of its own that rests while another one works (an allocator setting
+holds for a whole process):
+
+- textbook: the DCGAN step as it is usually written. Sigmoid and BCE, default memory format and
+  Adam, D's gradients computed, and thrown away, while G learns.
+- textbook, memory kept: the same with the C library told to keep freed memory.
+- bare: facegan's step without Lightning.
+- facegan.train: the same step as the command runs it: Lightning, data from a store, logging.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+CONTENDERS = ("textbook", "textbook, memory kept", "bare", "facegan.train")
+
+
+def textbook_networks(size: int, width: int) -> tuple[nn.Module, nn.Module]:
+    """The same layers as facegan's, with a sigmoid at the end of D."""
+    from facegan.networks import Discriminator, Generator
+
+    return Generator(size, width=width), nn.Sequential(
+        Discriminator(size, width=width), nn.Sigmoid()
+    )
+
+
+def textbook_step(size: int, width: int, batch: int) -> Callable[[], None]:
+    G, D = textbook_networks(size, width)
+    optimizer_d = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    optimizer_g = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+
+    def step() -> None:
+        real = images / 127.5 - 1
+        fake = G(torch.randn(batch, 100))
+        D.zero_grad()
+        F.binary_cross_entropy(D(real), torch.ones(batch)).backward()
+        F.binary_cross_entropy(D(fake.detach()), torch.zeros(batch)).backward()
+        optimizer_d.step()
+        G.zero_grad()
+        F.binary_cross_entropy(D(fake), torch.ones(batch)).backward()
+        optimizer_g.step()
+
+    return step
+
+
+def bare_step(size: int, width: int, batch: int) -> Callable[[], None]:
+    from facegan import ema
+    from facegan.gan import GAN
+
+    gan = GAN(image_size=size, width_g=width, width_d=width)
+    optimizer_d, optimizer_g = gan.configure_optimizers()
+    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+
+    def step() -> None:
+        real = images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
+        fake = gan.generator(torch.randn(batch, 100))
+        optimizer_d.zero_grad()
+        gan.loss_d(real, fake.detach())[0].backward()
+        optimizer_d.step()
+        gan.discriminator.requires_grad_(False)
+        optimizer_g.zero_grad()
+        gan.loss_g(fake, real).backward()
+        optimizer_g.step()
+        gan.discriminator.requires_grad_(True)
+        ema.update_average(gan.generator_ema, gan.generator, 0.99)
+
+    return step
+
+
+def lightning_steps(size: int, width: int, batch: int, block: Callable[[], bool]) -> None:
+    """facegan.train itself, handing over to the other contenders between its steps."""
+    import pytorch_lightning as pl
+
+    from facegan import train
+
+    class Pause(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            if not block():
+                trainer.should_stop = True
+
+    build = train.config.build
+
+    def with_pause(cfg: Any, key: str, **arguments: Any) -> Any:
+        if key == "trainer":
+            arguments["callbacks"].append(Pause())
+        return build(cfg, key, **arguments)
+
+    train.config.build = with_pause
+    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+        sys.argv = [
+            "train",
+            *(f"dataset.n=4096 dataset.image_size={size} dataset.batch_size={batch}").split(),
+            *(f"model.width_g={width} model.width_d={width} trainer.max_epochs=1000").split(),
+            "callbacks=progress",
+            f"data_dir={folder}",
+            f"hydra.run.dir={folder}/run",
+        ]
+        sys.stderr = nowhere  # the progress bar costs what it costs, unseen
+        train.main()
+
+
+def contend(name: str, size: int, width: int, batch: int, steps: int) -> None:
+    """On each line on standard input: time ``steps`` steps, print the seconds."""
+    from facegan.train import _keep_freed_memory
+
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    if name != "textbook":
+        _keep_freed_memory()
+    began, count = 0.0, 0
+
+    def block() -> bool:
+        """After a step: when a block is done, report and wait for the next turn."""
+        nonlocal began, count
+        count += 1
+        if count < steps:
+            return True
+        print(time.perf_counter() - began, file=answers, flush=True)
+        alive = bool(sys.stdin.readline())
+        began, count = time.perf_counter(), 0
+        return alive
+
+    sys.stdin.readline()
+    began = time.perf_counter()
+    if name == "facegan.train":
+        lightning_steps(size, width, batch, block)
+        return
+    step = (bare_step if name == "bare" else textbook_step)(size, width, batch)
+    while True:
+        step()
+        if not block():
+            return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=8, help="steps in a turn")
+    parser.add_argument("--rounds", type=int, default=6, help="turns of each, after a warm-up")
+    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    shape = options.image_size, options.width, options.batch_size
+    if options.contender:
+        contend(options.contender, *shape, options.steps)
+        return
+
+    command = [sys.executable, *sys.argv, "--contender"]
+    processes = {
+        name: subprocess.Popen(
+            [*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in CONTENDERS
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    for _ in range(options.rounds + 1):
+        for name, process in processes.items():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            seconds[name].append(float(process.stdout.readline()))
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+
+    images = options.steps * options.batch_size
+    print(
+        f"{options.image_size} px, width {options.width}, batch {options.batch_size}, float32, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}; "
+        f"medians of {options.rounds} turns of {options.steps} steps\n"
+    )
+    print("| step | images/s | against textbook (min, max) |\n|---|---|---|")
+    for name in CONTENDERS:
+        own, textbook = seconds[name][1:], seconds["textbook"][1:]
+        ratios = [theirs / mine for mine, theirs in zip(own, textbook, strict=True)]
+        print(
+            f"| {name} | {images / statistics.median(own):.1f} | "
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f}, {max(ratios):.2f}) |"
+        )
+    ratios = [
+        bare / whole
+        for bare, whole in zip(seconds["bare"][1:], seconds["facegan.train"][1:], strict=True)
+    ]
+    print(f"\nfacegan.train has {statistics.median(ratios):.1%} of its bare step's speed.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from facegan.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
+
+
+def test_a_write_that_fails_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    io, path = AtomicCheckpointIO(), tmp_path / "new" / "last.ckpt"
+    io.save_checkpoint({"a": 1}, path)
+    before = path.read_bytes()
+
+    def disk_full(checkpoint: object, file) -> None:
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", disk_full)
+    with pytest.raises(OSError, match="No space"):
+        io.save_checkpoint({"a": 2}, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_names_count_finished_epochs_from_one(tmp_path: Path):
+    callback = Checkpoints(str(tmp_path), "epoch_{epoch:03d}", every_n_epochs=1, keep=-1)
+    name = callback.format_checkpoint_name({"epoch": torch.tensor(4)})
+    assert Path(name).name == "epoch_005.ckpt"
+
+
+def test_several_can_be_saved_side_by_side(tmp_path: Path):
+    last, every = (Checkpoints(str(tmp_path), name, 1, 1) for name in ("last", "epoch_{epoch}"))
+    assert last.state_key != every.state_key

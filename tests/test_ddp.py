@@ -1,0 +1,65 @@
+"""Two processes on the CPU: what every rank must agree on, and what it must not."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from .conftest import TINY
+
+# Every rank writes what it saw beside the run.
+WATCH = """
+import sys, torch
+from facegan import train
+from facegan.gan import GAN
+
+step = GAN.training_step
+def watch(self, batch, batch_idx):
+    if batch_idx == 0 and self.current_epoch == 0:
+        state = torch.get_rng_state()
+        z = torch.randn(8)
+        torch.set_rng_state(state)
+        self.seen = {"z": z, "real": batch[0].clone()}
+    step(self, batch, batch_idx)
+
+def report(self):
+    weights = torch.cat([p.detach().flatten() for p in self.parameters()])
+    torch.save({**self.seen, "weights": weights}, f"rank{self.global_rank}.pt")
+
+GAN.training_step, GAN.on_train_end = watch, report
+train.main()
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
+    tmp_path: Path, data_dir: Path
+):
+    script = tmp_path / "watch.py"
+    script.write_text(WATCH)
+    overrides = [*TINY, "trainer.devices=2", "hydra.run.dir=run", f"data_dir={data_dir}"]
+    result = subprocess.run(
+        [sys.executable, str(script), *overrides],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    one, two = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert not torch.equal(one["z"], two["z"])
+    both = torch.cat([one["real"], two["real"]]).flatten(1)
+    assert len(both.unique(dim=0)) == len(both)
+    assert torch.equal(one["weights"], two["weights"])
+
+    run_dir = tmp_path / "run"
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["run"]
+    checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["images_seen"] == 2 * 64  # 4 whole batches of 8 of each rank's 36 images
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps[-1] == 128
+    assert result.stderr.count("Everything goes to") == 1

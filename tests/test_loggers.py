@@ -1,0 +1,46 @@
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+
+from facegan.errors import InputError
+from facegan.loggers import CSVLogger, forget_metrics_after, wandb_logger
+
+
+def write(run_dir: Path, *metrics: tuple[int, dict[str, float]]) -> None:
+    logger = CSVLogger(str(run_dir))
+    for step, values in metrics:
+        logger.log_metrics(values, step)
+        logger.save()
+
+
+def read(run_dir: Path) -> list[dict[str, str]]:
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_second_logger_continues_the_file(tmp_path: Path):
+    write(tmp_path, (64, {"loss/d": 1.0}), (128, {"loss/d": 2.0}))
+    write(tmp_path, (192, {"loss/d": 3.0, "new": 4.0}))
+    assert [row["step"] for row in read(tmp_path)] == ["64", "128", "192"]
+    assert [row["new"] for row in read(tmp_path)] == ["", "", "4.0"]
+
+
+def test_rows_that_will_be_written_again_are_dropped(tmp_path: Path):
+    write(tmp_path, *((step, {"loss/d": float(step), "x": 0.0}) for step in (64, 128, 192)))
+    forget_metrics_after(tmp_path, images_seen=128)
+    assert [row["step"] for row in read(tmp_path)] == ["64", "128"]
+    write(tmp_path, (192, {"loss/d": 7.0}))
+    assert read(tmp_path)[-1]["loss/d"] == "7.0"
+
+
+def test_nothing_to_forget(tmp_path: Path):
+    forget_metrics_after(tmp_path, images_seen=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_wandb_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(InputError, match=r"pip install 'facegan\[wandb\]'"):
+        wandb_logger(str(tmp_path), "facegan")
