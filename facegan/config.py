@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -121,6 +121,8 @@ def _quieten() -> None:
         ".*does not have many workers.*",  # batches are gathered from memory in a millisecond
         ".*number of training batches .* is smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
+        ".*The dirpath has changed from.*",  # ckpt= starts a new run
+        ".*your dataloader is not resumable.*",  # it is: see ImageDataModule
         ".*module\\(s\\) in eval mode.*",  # the averaged generator
     ):
         warnings.filterwarnings("ignore", message)
@@ -176,7 +178,7 @@ def _sentence(error: Exception, config_name: str) -> str:
     return _one_line(error)
 
 
-def _nearest(word: str, known: list[str]) -> str:
+def _nearest(word: str, known: Sequence[str]) -> str:
     """``"; did you mean X?"`` or a full stop."""
     # A key typed without its group ("lr_g") or in the wrong one is as near as a misspelt one.
     by_name = {name.rpartition(".")[2]: name for name in known}
@@ -196,16 +198,14 @@ def _keys(config_name: str) -> list[str]:
             cfg = hydra.compose(config_name, choices)
         except ConfigCompositionException:
             cfg = hydra.compose(config_name)
-    return groups + list(_walk(cfg))
+    return groups + list(_walk(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
 
 
-def _walk(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in node:
-        name = f"{prefix}{key}"
-        yield name
-        child = OmegaConf.to_container(node, resolve=False).get(key)  # type: ignore[union-attr]
-        if isinstance(child, dict):
-            yield from _walk(node[key], f"{name}.")
+def _walk(node: dict[Any, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _walk(value, f"{prefix}{key}.")
 
 
 def _one_line(error: BaseException) -> str:

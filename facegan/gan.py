@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -57,6 +57,8 @@ class GAN(pl.LightningModule):
         InputError: for a value or a combination that cannot be trained.
     """
 
+    fixed_z: Tensor  # (GRID, latent_dim): a buffer, so that pictures line up through resumes
+
     def __init__(
         self,
         image_size: int = 64,
@@ -87,7 +89,7 @@ class GAN(pl.LightningModule):
         super().__init__()
         betas_g, betas_d = _pair("model.betas_g", betas_g), _pair("model.betas_d", betas_d)
         self.save_hyperparameters()
-        _check(self.hparams)
+        _check(self.hp)
         self.automatic_optimization = False
         self.images_seen = 0  # by all devices together: the x-axis of everything that is logged
 
@@ -103,16 +105,21 @@ class GAN(pl.LightningModule):
         self._diverged_at = torch.tensor(-1)  # number of the first step with a non-finite loss
 
     @property
+    def hp(self) -> Any:
+        """The arguments of ``__init__``, as attributes (what Lightning calls ``hparams``)."""
+        return self.hparams
+
+    @property
     def penalised(self) -> bool:
         """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
-        hp = self.hparams
+        hp = self.hp
         return hp.loss == "wgan-gp" or hp.r1_gamma > 0 or hp.r2_gamma > 0
 
     # ------------------------------------------------------------------ what is minimised
 
     def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
         """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line a term."""
-        hp, D = self.hparams, self.discriminator
+        hp, D = self.hp, self.discriminator
         logits_real, logits_fake = D(real).float(), D(fake).float()
         if hp.label_smoothing > 0:
             loss = smoothing_loss(logits_real, logits_fake, hp.label_smoothing)
@@ -129,8 +136,8 @@ class GAN(pl.LightningModule):
     def loss_g(self, fake: Tensor, real: Tensor) -> Tensor:
         """L_G: how far ``fake`` is from being taken for real."""
         D = self.discriminator
-        if self.hparams.loss != "rpgan":
-            return LOSSES[self.hparams.loss].g(D(fake).float(), torch.empty(0))
+        if self.hp.loss != "rpgan":
+            return LOSSES[self.hp.loss].g(D(fake).float(), torch.empty(0))
         with torch.no_grad():
             logits_real = D(real).float()
         return LOSSES["rpgan"].g(D(fake).float(), logits_real)
@@ -138,9 +145,9 @@ class GAN(pl.LightningModule):
     # ------------------------------------------------------------------ one training step
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        hp = self.hparams
+        hp = self.hp
         real = batch[0]
-        optimizer_d, optimizer_g = self.optimizers()  # type: ignore[misc]
+        optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
         opens = batch_idx % hp.accumulate == 0
         closes = (batch_idx + 1) % hp.accumulate == 0 or self.trainer.is_last_batch
         penalise = batch_idx // hp.accumulate % hp.penalty_every == 0
@@ -184,8 +191,8 @@ class GAN(pl.LightningModule):
                 optimizer.zero_grad()
             yield
             if closes:
-                if self.hparams.clip is not None:
-                    self.clip_gradients(optimizer, self.hparams.clip, "norm")
+                if self.hp.clip is not None:
+                    self.clip_gradients(optimizer, self.hp.clip, "norm")  # type: ignore[arg-type]
                 optimizer.step()
 
     def _stop_if_diverged(self, loss_d: Tensor, loss_g: Tensor, batch_idx: int) -> None:
@@ -193,7 +200,8 @@ class GAN(pl.LightningModule):
         step = self.trainer.fit_loop.total_batch_idx + 1
         bad = ~torch.isfinite(loss_d + loss_g) & (self._diverged_at < 0)
         self._diverged_at = torch.where(bad, step, self._diverged_at)
-        rarely = batch_idx % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        rarely = batch_idx % every == 0 or self.trainer.is_last_batch
         if (rarely or self.device.type == "cpu") and self._diverged_at >= 0:
             raise DivergedError(
                 f"The loss became non-finite at training step {int(self._diverged_at):,} (epoch "
@@ -203,7 +211,7 @@ class GAN(pl.LightningModule):
             )
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        hp = self.hparams
+        hp = self.hp
         fused = self.device.type in ("cuda", "cpu", "mps", "xpu")
         return [
             torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=fused)
@@ -217,7 +225,7 @@ class GAN(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         self._diverged_at = self._diverged_at.to(self.device)
-        if self.hparams.compile:  # in place, so that the names in a checkpoint stay
+        if self.hp.compile:  # in place, so that the names in a checkpoint stay
             self.generator.compile()
             self.discriminator.compile()
 
@@ -233,7 +241,7 @@ class GAN(pl.LightningModule):
         So ranks differ though they share the seed, and a resumed run draws what the
         uninterrupted one draws, without random states in the checkpoint.
         """
-        torch.manual_seed(mix_seed(self.hparams.seed, self.global_rank, self.images_seen))
+        torch.manual_seed(mix_seed(self.hp.seed, self.global_rank, self.images_seen))
 
     # ------------------------------------------------------------------ sampling and checkpoints
 
@@ -255,7 +263,7 @@ class GAN(pl.LightningModule):
         if self._settled_at == self.images_seen:
             return
         z = sample_latents(
-            GRID * RECALIBRATION_BATCHES, self.hparams.latent_dim, mix_seed(self.hparams.seed, 1)
+            GRID * RECALIBRATION_BATCHES, self.hp.latent_dim, mix_seed(self.hp.seed, 1)
         )
         ema.recalibrate_batch_norm(self.generator_ema, z.to(self.device).split(GRID))
         self._settled_at = self.images_seen

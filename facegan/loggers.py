@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger as LightningCSVLogger
@@ -33,7 +33,7 @@ class CSVLogger(LightningCSVLogger):
     def experiment(self) -> ExperimentWriter:
         if self._experiment is None:
             self._experiment = _ContinuedWriter(log_dir=self.log_dir)
-        return self._experiment
+        return cast(ExperimentWriter, self._experiment)
 
 
 class _ContinuedWriter(ExperimentWriter):
@@ -90,8 +90,8 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
                 run.define_metric("*", step_metric="images_seen", step_sync=True)
             return run
 
-        def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-            super().log_metrics({**metrics, "images_seen": step}, step)
+        def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+            super().log_metrics(dict(metrics, images_seen=step), step)
 
     offline = f"offline; upload it later with: wandb sync {run_dir}/wandb/offline-run-*"
     mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")

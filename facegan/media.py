@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
@@ -28,7 +28,9 @@ def grid(images: Tensor, columns: int = 8) -> Image.Image:
     """uint8 images (N, C, H, W), ``columns`` a row, small ones enlarged to about 64 pixels."""
     sheet = make_grid(images.cpu(), nrow=min(columns, len(images)), padding=PADDING)
     scale = max(1, round(64 / images.shape[-1]))
-    return picture(sheet).resize((sheet.shape[2] * scale, sheet.shape[1] * scale), Image.NEAREST)
+    return picture(sheet).resize(
+        (sheet.shape[2] * scale, sheet.shape[1] * scale), Image.Resampling.NEAREST
+    )
 
 
 def save_png(image: Image.Image, path: Path, **text: object) -> None:
@@ -40,6 +42,12 @@ def save_png(image: Image.Image, path: Path, **text: object) -> None:
     partial = path.with_name(path.name + ".partial")
     image.save(partial, format="PNG", pnginfo=info)
     partial.replace(path)
+
+
+def read_text(path: Path) -> dict[str, str]:
+    """The text chunks of a PNG."""
+    with PngImageFile(path) as image:
+        return {key: str(value) for key, value in image.text.items()}
 
 
 def timeline(rows: Sequence[tuple[str, Image.Image]]) -> Image.Image:

@@ -81,7 +81,7 @@ def _batches(model: "GAN", cfg: DictConfig) -> Iterator["Tensor"]:
     with tqdm(total=cfg.n, unit="face", desc="Sampling", disable=None) as bar:
         for start in range(0, cfg.n, cfg.batch_size):
             count = min(cfg.batch_size, cfg.n - start)
-            z = sample_latents(count, model.hparams.latent_dim, cfg.seed, start, cfg.truncation)
+            z = sample_latents(count, model.hp.latent_dim, cfg.seed, start, cfg.truncation)
             yield to_uint8(model.sample(z.to(model.device))).cpu()
             bar.update(count)
 
@@ -112,7 +112,7 @@ def _write_npz(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
     import numpy as np
     import torch
 
-    hp = model.hparams
+    hp = model.hp
     partial_npy, partial = out / "samples.npy.partial", out / "samples.npz.partial"
     shape = (cfg.n, hp.image_size, hp.image_size, hp.channels)
     try:

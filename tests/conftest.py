@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # more would only wait for each other in networks this small
 
 TINY = [
     "dataset.n=80",

@@ -133,7 +133,7 @@ def test_help_needs_no_torch(module: str):
 
 def test_a_node_that_cannot_be_built_is_named():
     cfg = compose("+model.colour=red")
-    with pytest.raises(InputError, match="model: .*colour"):
+    with pytest.raises(InputError, match=r"model: .*colour"):
         config.build(cfg, "model")
 
 

@@ -56,7 +56,7 @@ def test_every_loss_moves_both_networks_and_stays_finite(loss: str):
     assert trainer.logged_metrics["loss/d"].isfinite()
 
 
-class StopBeforeG(Exception):
+class BeforeGError(Exception):
     pass
 
 
@@ -67,10 +67,10 @@ def test_the_half_step_of_d_leaves_g_as_it_was(monkeypatch: pytest.MonkeyPatch):
     def stop(*_: Tensor) -> Tensor:
         assert all(p.grad is None for p in model.generator.parameters())
         assert not any(p.requires_grad for p in model.discriminator.parameters())
-        raise StopBeforeG
+        raise BeforeGError
 
     monkeypatch.setattr(model, "loss_g", stop)
-    with pytest.raises(StopBeforeG):
+    with pytest.raises(BeforeGError):
         fit(model)
     assert torch.equal(weights(model.generator), g)
     assert not torch.equal(weights(model.discriminator), d)

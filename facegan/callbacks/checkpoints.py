@@ -72,7 +72,7 @@ class SaveOnSignal(pl.Callback):
         self.path = Path(path)
         self._received: int | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, self._receive)
 
@@ -81,9 +81,7 @@ class SaveOnSignal(pl.Callback):
             raise KeyboardInterrupt
         self._received = signum
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         # Several devices must agree, or one would save while the others wait for its gradients.
         if not trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
             return

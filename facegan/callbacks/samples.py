@@ -1,10 +1,9 @@
 """Pictures of the training: the fixed grid after every epoch, some real images, the timeline."""
 
-import re
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -25,7 +24,7 @@ class Samples(pl.Callback):
         self.columns = columns
 
     @rank_zero_only
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if pl_module.images_seen > 0:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -35,20 +34,19 @@ class Samples(pl.Callback):
         self._write_grid(trainer, pl_module, epoch=0)
 
     @rank_zero_only
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop:
             self._write_grid(trainer, pl_module, epoch)
 
     @rank_zero_only
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         sheet = self._timeline()
         media.save_png(sheet, self.directory / "timeline.png")
         log_picture(trainer.loggers, "timeline", sheet, pl_module.images_seen)
 
-    def _write_grid(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
-        samples: torch.Tensor = pl_module.sample()
-        sheet = media.grid(media.to_uint8(samples), self.columns)
+    def _write_grid(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> None:
+        sheet = media.grid(media.to_uint8(pl_module.sample()), self.columns)
         seen = pl_module.images_seen
         media.save_png(
             sheet, self.directory / f"epoch_{epoch:03d}.png", **{media.IMAGES_SEEN: seen}
@@ -60,13 +58,14 @@ class Samples(pl.Callback):
 
         Read back from the files, so that a resumed run has its whole past.
         """
-        paths = [p for p in self.directory.glob("epoch_*.png") if re.search(r"_\d+\.png$", p.name)]
-        sheets = [Image.open(path) for path in paths]
-        sheets.sort(key=lambda sheet: int(sheet.text[media.IMAGES_SEEN]))
+        paths = [p for p in self.directory.glob("epoch_*.png") if p.stem[6:].isdigit()]
+        sheets = [(int(media.read_text(path)[media.IMAGES_SEEN]), path) for path in paths]
+        sheets.sort()
         last = len(sheets) - 1
         chosen = sorted({0, min(1, last), last // 2, last})
         rows = []
-        for sheet in (sheets[index] for index in chosen):
+        for images_seen, path in (sheets[index] for index in chosen):
+            sheet = Image.open(path)
             strip = sheet.crop((0, 0, sheet.width, round(sheet.width / self.columns)))
-            rows.append((f"{int(sheet.text[media.IMAGES_SEEN]):,} images", strip))
+            rows.append((f"{images_seen:,} images", strip))
         return media.timeline(rows)
