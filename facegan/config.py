@@ -78,7 +78,8 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     An error the user can act on is printed as one sentence, with a non-zero exit status;
     ``HYDRA_FULL_ERROR=1`` shows its traceback.
     """
-    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    # Set by us in the process that started this rank, if it is one.
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise what it would print in its own words
     expected = (FaceganError, CompactHydraException, OmegaConfBaseException, OSError)
     _quieten()

@@ -6,6 +6,7 @@ The x-axis is images seen everywhere.
 import csv
 import logging
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -104,6 +105,12 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
         settings=wandb.Settings(silent=True, init_timeout=20),
         **options,
     )
+
+
+def finish() -> None:
+    """End the W&B run, if there is one: the next run of a multirun would otherwise join it."""
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish()
 
 
 def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_seen: int) -> None:

@@ -37,6 +37,8 @@ def train(cfg: DictConfig) -> None:
     _check_values(cfg)
     import pytorch_lightning as pl
 
+    from facegan.loggers import finish
+
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     _keep_freed_memory()
     model: GAN = config.build(cfg, "model")
@@ -56,7 +58,10 @@ def train(cfg: DictConfig) -> None:
     data.setup("fit")
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
-    trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    finally:
+        finish()
     if trainer.is_global_zero:
         _conclude(cfg, model)
 

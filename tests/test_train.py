@@ -211,6 +211,16 @@ def test_wandb_records_offline_without_a_key(train, tmp_path: Path, monkeypatch)
     assert (tmp_path / "run" / "metrics.csv").exists()
 
 
+def test_a_multirun_makes_one_directory_for_each_job(train, tmp_path: Path):
+    status, output = train(
+        "-m", "seed=1,2", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}/s"
+    )
+    assert status == 0, output
+    assert sorted(p.name for p in (tmp_path / "s").iterdir() if p.is_dir()) == ["0", "1"]
+    one, two = (state(tmp_path / "s" / job / "checkpoints" / "last.ckpt") for job in "01")
+    assert not torch.equal(one["fixed_z"], two["fixed_z"])
+
+
 def test_debug_overfit_uses_a_handful_of_images(train):
     status, output = train("debug=overfit", "trainer.max_epochs=1", "dataset.limit=16")
     assert status == 0, output
