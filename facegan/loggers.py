@@ -92,7 +92,8 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
             return run
 
         def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-            super().log_metrics(dict(metrics, images_seen=step), step)
+            values: dict[str, Any] = {**metrics, "images_seen": step}
+            super().log_metrics(values, step)
 
     offline = f"offline; upload it later with: wandb sync {run_dir}/wandb/offline-run-*"
     mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
