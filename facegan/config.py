@@ -135,10 +135,7 @@ def _quieten() -> None:
 
 
 def with_resumed_overrides(arguments: list[str]) -> list[str]:
-    """For ``resume=RUN_DIR``: the run's own overrides first, then those given now, in RUN_DIR.
-
-    A key or group given now replaces the one of the first run.
-    """
+    """For ``resume=RUN_DIR``: the overrides of that run too, except where others are given now."""
     given = [argument for argument in arguments if argument.startswith("resume=")]
     if not given or given[-1] in ("resume=null", "resume="):
         return arguments
@@ -152,7 +149,8 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     replaced = {_key(override) for override in overrides} | {"resume", "ckpt"}
     earlier = [str(o) for o in OmegaConf.load(saved) if _key(str(o)) not in replaced]
-    return [*earlier, *arguments, f"hydra.run.dir='{run_dir}'"]
+    # Last, because argparse wants all overrides in one piece, after any options.
+    return [*arguments, *earlier, f"hydra.run.dir='{run_dir}'"]
 
 
 def _key(override: str) -> str:

@@ -137,7 +137,7 @@ def test_a_node_that_cannot_be_built_is_named():
         config.build(cfg, "model")
 
 
-def test_resuming_takes_the_runs_overrides_then_the_new_ones(tmp_path: Path):
+def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Path):
     for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
@@ -147,9 +147,9 @@ def test_resuming_takes_the_runs_overrides_then_the_new_ones(tmp_path: Path):
     )
     arguments = [f"resume={tmp_path}", "trainer.max_epochs=9"]
     assert config.with_resumed_overrides(arguments) == [
+        *arguments,
         "dataset=mnist",
         "+x=1",
-        *arguments,
         f"hydra.run.dir='{tmp_path}'",
     ]
     assert config.with_resumed_overrides(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
