@@ -213,7 +213,7 @@ def test_wandb_records_offline_without_a_key(train, tmp_path: Path, monkeypatch)
 
 def test_a_multirun_makes_one_directory_for_each_job(train, tmp_path: Path):
     status, output = train(
-        "-m", "seed=1,2", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}/s"
+        "seed=1,2", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}/s", "-m"
     )
     assert status == 0, output
     assert sorted(p.name for p in (tmp_path / "s").iterdir() if p.is_dir()) == ["0", "1"]
