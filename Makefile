@@ -20,8 +20,8 @@ $(VENV)/.installed: pyproject.toml
 
 setup: $(VENV)/.installed ## Create .venv and install facegan for development
 
-demo: $(VENV)/.installed ## Train on drawn faces, no download: about three minutes on two cores
-	$(BIN)/python -m facegan.train trainer.max_time=00:00:04:30 $(ARGS)
+demo: $(VENV)/.installed ## Train on drawn faces, no download: up to five minutes on two cores
+	$(BIN)/python -m facegan.train trainer.max_time=00:00:04:00 $(ARGS)
 
 train: $(VENV)/.installed ## Train, e.g. make train ARGS="experiment=mnist_quick"
 	$(BIN)/python -m facegan.train $(ARGS)

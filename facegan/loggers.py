@@ -63,15 +63,8 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
 
     ``WANDB_MODE`` decides where it is set. ``options`` go to ``wandb.init``.
     """
-    try:
-        import wandb
-        from pytorch_lightning.loggers import WandbLogger
-    except ImportError as error:
-        from facegan.errors import InputError
-
-        raise InputError(
-            "logger=wandb needs the package wandb: pip install 'facegan[wandb]'."
-        ) from error
+    import wandb  # here, because it takes a second that other loggers need not wait
+    from pytorch_lightning.loggers import WandbLogger
 
     class ImagesSeenLogger(WandbLogger):
         @property

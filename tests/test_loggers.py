@@ -1,11 +1,7 @@
 import csv
-import sys
 from pathlib import Path
 
-import pytest
-
-from facegan.errors import InputError
-from facegan.loggers import CSVLogger, forget_metrics_after, wandb_logger
+from facegan.loggers import CSVLogger, forget_metrics_after
 
 
 def write(run_dir: Path, *metrics: tuple[int, dict[str, float]]) -> None:
@@ -38,9 +34,3 @@ def test_rows_that_will_be_written_again_are_dropped(tmp_path: Path):
 def test_nothing_to_forget(tmp_path: Path):
     forget_metrics_after(tmp_path, images_seen=1)
     assert not list(tmp_path.iterdir())
-
-
-def test_missing_wandb_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(InputError, match=r"pip install 'facegan\[wandb\]'"):
-        wandb_logger(str(tmp_path), "facegan")

@@ -201,7 +201,6 @@ def test_tensorboard_has_numbers_and_pictures_at_images_seen(train, tmp_path: Pa
 
 
 def test_wandb_records_offline_without_a_key(train, tmp_path: Path, monkeypatch):
-    pytest.importorskip("wandb")
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
     status, output = train("logger=[csv,wandb]", "trainer.max_epochs=1")
@@ -225,6 +224,15 @@ def test_debug_overfit_uses_a_handful_of_images(train):
     status, output = train("debug=overfit", "trainer.max_epochs=1", "dataset.limit=16")
     assert status == 0, output
     assert "16 training images" in output
+
+
+@pytest.mark.slow
+def test_compiled_networks_train_and_load_without_a_compiler(train, tmp_path: Path):
+    status, output = train("model.compile=true", "trainer.max_epochs=1")
+    assert status == 0, output
+    plain = GAN.load_from_checkpoint(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert plain.images_seen == 72
+    assert not [name for name in plain.state_dict() if "_orig_mod" in name]
 
 
 def test_sampling_from_a_run(train, run, tmp_path: Path):
