@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from facegan.errors import FaceganError, InputError, expect
+from facegan.errors import FaceganError, InputError, InterruptedRun, expect
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def strategy_for(devices: int | str | list[int], num_nodes: int) -> str:
     Each half-step uses one network only, which plain DDP takes for an error.
     """
     if isinstance(devices, str) and not devices.lstrip("-").isdigit():
-        several = devices == "auto" and _visible_gpus() > 1
+        several = "," in devices or (devices == "auto" and _visible_gpus() > 1)
     elif isinstance(devices, (int, str)):
         several = int(devices) > 1 or (int(devices) == -1 and _visible_gpus() > 1)
     else:
@@ -68,7 +68,7 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         if isinstance(cause, FaceganError):
             raise cause from error
         if isinstance(cause, (AssertionError, AttributeError, NameError)):
-            raise  # a bug of ours: its traceback is wanted
+            raise cause from error  # a bug of ours: its traceback is wanted
         raise InputError(f"{key}: {_one_line(cause)}") from error
 
 
@@ -85,11 +85,17 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     _quieten()
 
     def job(cfg: DictConfig) -> Any:
+        if int(os.environ.get("LOCAL_RANK", 0)) > 0:  # what it has to say rank 0 has said
+            logging.getLogger("facegan").setLevel(logging.WARNING)
         try:
             return task(cfg)
         except expected as error:
-            if full_error or HydraConfig.get().mode is RunMode.MULTIRUN:
-                raise  # a sweep goes on with its other jobs
+            many = HydraConfig.get().mode is RunMode.MULTIRUN
+            if many and not isinstance(error, InterruptedRun):
+                log.error(_sentence(error, config_name))
+                raise  # the sweep goes on with its other jobs
+            if full_error:
+                raise
             _exit(error, config_name, log.error)  # into train.log, too
 
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
@@ -119,7 +125,6 @@ def _quieten() -> None:
     for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
-        ".*does not have many workers.*",  # batches are gathered from memory in a millisecond
         ".*number of training batches .* is smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*The dirpath has changed from.*",  # ckpt= starts a new run
@@ -147,7 +152,9 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
         "checkpoints/last.ckpt.",
     )
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    replaced = {_key(override) for override in overrides} | {"resume", "ckpt"}
+    # A time limit was meant for one sitting.
+    once = {"resume", "ckpt", "trainer.max_time"}
+    replaced = {_key(override) for override in overrides} | once
     earlier = [str(o) for o in OmegaConf.load(saved) if _key(str(o)) not in replaced]
     # Last, because argparse wants all overrides in one piece, after any options.
     return [*arguments, *earlier, f"hydra.run.dir='{run_dir}'"]

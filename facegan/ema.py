@@ -12,9 +12,9 @@ def decay(batch: int, images_seen: int, half_life: float, ramp: float) -> float:
     """EMA decay of one update of ``batch`` images (Karras et al. 2020, StyleGAN2-ADA).
 
     ``half_life`` is in images and grows as ``ramp * images_seen`` at the start, so that a short
-    run is not an average with its own noise-like beginning.
+    run is not an average with its own noise-like beginning. ``ramp=0``: it does not.
     """
-    effective = min(half_life, ramp * images_seen)
+    effective = min(half_life, ramp * images_seen) if ramp > 0 else half_life
     return 0.5 ** (batch / max(effective, 1e-8))
 
 

@@ -112,8 +112,7 @@ class GAN(pl.LightningModule):
     @property
     def penalised(self) -> bool:
         """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
-        hp = self.hp
-        return hp.loss == "wgan-gp" or hp.r1_gamma > 0 or hp.r2_gamma > 0
+        return bool(_penalties(self.hp))
 
     # ------------------------------------------------------------------ what is minimised
 
@@ -200,9 +199,13 @@ class GAN(pl.LightningModule):
         step = self.trainer.fit_loop.total_batch_idx + 1
         bad = ~torch.isfinite(loss_d + loss_g) & (self._diverged_at < 0)
         self._diverged_at = torch.where(bad, step, self._diverged_at)
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
         rarely = batch_idx % every == 0 or self.trainer.is_last_batch
-        if (rarely or self.device.type == "cpu") and self._diverged_at >= 0:
+        if rarely or self.device.type == "cpu":
+            self._raise_if_diverged()
+
+    def _raise_if_diverged(self) -> None:
+        if self._diverged_at >= 0:
             raise DivergedError(
                 f"The loss became non-finite at training step {int(self._diverged_at):,} (epoch "
                 f"{self.current_epoch + 1}, about {self.images_seen:,} images seen); checkpoints "
@@ -231,6 +234,11 @@ class GAN(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self._reseed()
+        # A checkpoint brings the learning rates of its own run: this run's are meant.
+        hp = self.hp
+        settings = ((hp.lr_d, hp.betas_d), (hp.lr_g, hp.betas_g))
+        for optimizer, (lr, betas) in zip(self.trainer.optimizers, settings, strict=True):
+            optimizer.param_groups[0].update(lr=lr, betas=betas)
 
     def on_train_epoch_start(self) -> None:
         self._reseed()
@@ -269,6 +277,7 @@ class GAN(pl.LightningModule):
         self._settled_at = self.images_seen
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._raise_if_diverged()  # before it replaces a good checkpoint
         self._settle()  # in place, and so also in the state_dict that checkpoint already holds
         checkpoint["images_seen"] = self.images_seen
 
@@ -282,7 +291,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     ``path``: the file, or a run directory, whose ``checkpoints/last.ckpt`` is then meant. The
     content gains the key ``path``. Raises InputError if there is none or it cannot be read.
     """
-    path = Path(path).expanduser()
+    path = Path(str(path)).expanduser()  # the command line reads a directory "0" as a number
     if path.is_dir():
         path = path / "checkpoints" / "last.ckpt"
     expect(path.is_file(), f"There is no checkpoint at {path}.")
@@ -302,7 +311,16 @@ def _first_line(error: Exception) -> str:
 def _pair(name: str, values: Sequence[float]) -> tuple[float, float]:
     pair = isinstance(values, (list, tuple)) and len(values) == 2
     expect(pair, f"{name} must be two numbers in brackets, like [0.5,0.999], not {values!r}.")
-    return values[0], values[1]
+    for value in values:
+        expect_number(name, value, low=0, high=0.999999)
+    return float(values[0]), float(values[1])  # Adam takes no mixture of int and float
+
+
+def _penalties(hp: Any) -> list[str]:
+    """The keys that ask for a gradient penalty."""
+    return [name for name in ("r1_gamma", "r2_gamma") if hp[name] > 0] + (
+        ["loss=wgan-gp"] if hp.loss == "wgan-gp" else []
+    )
 
 
 def _check(hp: Any) -> None:
@@ -314,9 +332,6 @@ def _check(hp: Any) -> None:
         expect_number(f"model.{name}", hp[name], low=1e-12)
     for name in ("gp_weight", "r1_gamma", "r2_gamma", "ema_half_life", "ema_ramp"):
         expect_number(f"model.{name}", hp[name], low=0)
-    for name in ("betas_g", "betas_d"):
-        for beta in hp[name]:
-            expect_number(f"model.{name}", beta, low=0, high=0.999999)
     for name in ("spectral_norm", "compile"):
         expect_one_of(f"model.{name}", hp[name], (True, False))
     if hp.clip is not None:
@@ -329,9 +344,7 @@ def _check(hp: Any) -> None:
         f"model.label_smoothing={hp.label_smoothing} belongs to model.loss=bce; "
         f"set it to 0 for model.loss={hp.loss}.",
     )
-    penalties = [name for name in ("r1_gamma", "r2_gamma") if hp[name] > 0]
-    if hp.loss == "wgan-gp":
-        penalties.append("loss=wgan-gp")
+    penalties = _penalties(hp)
     expect(
         not (penalties and hp.norm_d == "batch"),
         f"Gradient penalties (model.{', model.'.join(penalties)}) need each image's own gradient, "

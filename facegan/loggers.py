@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger as LightningCSVLogger
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
@@ -50,11 +51,16 @@ def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
     path = run_dir / "metrics.csv"
     if not path.is_file():
         return
-    header, *rows = path.read_text().splitlines(keepends=True)
-    step = next(csv.reader([header])).index("step")
-    kept = [row for row in rows if int(next(csv.reader([row]))[step]) <= images_seen]
+    with path.open(newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    # A killed run may have left a last line cut short.
+    whole = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
+    kept = [row for row in whole if row["step"].isdigit() and int(row["step"]) <= images_seen]
     partial = path.with_name("metrics.csv.partial")
-    partial.write_text("".join([header, *kept]))
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, header)
+        writer.writeheader()
+        writer.writerows(kept)
     partial.replace(path)
 
 
@@ -111,8 +117,7 @@ def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_
     """Show a picture in every logger that shows pictures."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            from torchvision.transforms.functional import pil_to_tensor
-
-            logger.experiment.add_image(key, pil_to_tensor(image), images_seen)
+            pixels = np.asarray(image.convert("RGB"))
+            logger.experiment.add_image(key, pixels, images_seen, dataformats="HWC")
         elif hasattr(logger, "log_image"):
             logger.log_image(key, [image], step=images_seen)

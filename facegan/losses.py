@@ -65,7 +65,7 @@ def squared_gradient_norm(D: Callable[[Tensor], Tensor], images: Tensor) -> Tens
 def gradient_penalty(D: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     """``(||grad_x D(x)|| - 1)^2`` between real and fake images (WGAN-GP, Gulrajani et al. 2017)."""
     t = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-    norms = _image_gradients(D, torch.lerp(real, fake, t)).norm(dim=1)
+    norms = _image_gradients(D, torch.lerp(real, fake.to(real.dtype), t)).norm(dim=1)
     return (norms - 1).square().mean()
 
 

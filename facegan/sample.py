@@ -41,7 +41,7 @@ def sample(cfg: DictConfig) -> None:
     except (RuntimeError, AssertionError) as error:  # "CUDA is not available" and its kind
         expect(False, f"device={device}: {str(error).splitlines()[0]}")
         raise
-    out = Path(cfg.out) if cfg.out else _default_out(path, cfg)
+    out = Path(str(cfg.out)) if cfg.out else _default_out(path, cfg)
     out.mkdir(parents=True, exist_ok=True)
     first = _write_npz(model, cfg, out) if cfg.format == "npz" else _write_pngs(model, cfg, out)
     if cfg.grid:
@@ -109,27 +109,28 @@ def _write_pngs(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
 
 def _write_npz(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
     """``samples.npz`` with ``images`` uint8 (N, H, W, C), the layout of most evaluation tools."""
-    import numpy as np
     import torch
+    from numpy.lib import format as npy
 
     hp = model.hp
-    partial_npy, partial = out / "samples.npy.partial", out / "samples.npz.partial"
     shape = (cfg.n, hp.image_size, hp.image_size, hp.channels)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    partial, first, kept = out / "samples.npz.partial", [], 0
     try:
-        images = np.lib.format.open_memmap(partial_npy, "w+", np.uint8, shape)
-        start = 0
-        for batch in _batches(model, cfg):
-            images[start : start + len(batch)] = batch.permute(0, 2, 3, 1).numpy()
-            start += len(batch)
-        first = torch.from_numpy(np.array(images[:GRID])).permute(0, 3, 1, 2)
-        images.flush()
-        with ZipFile(partial, "w", ZIP_STORED) as archive:
-            archive.write(partial_npy, "images.npy")
+        with (
+            ZipFile(partial, "w", ZIP_STORED) as archive,
+            archive.open("images.npy", "w", force_zip64=True) as file,
+        ):
+            npy.write_array_header_1_0(file, header)
+            for batch in _batches(model, cfg):
+                file.write(batch.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
+                if kept < GRID:
+                    first.append(batch[: GRID - kept])
+                    kept += len(first[-1])
         partial.replace(out / "samples.npz")
     finally:
-        partial_npy.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
-    return first
+    return torch.cat(first)
 
 
 def main() -> None:

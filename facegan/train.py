@@ -5,13 +5,16 @@ Composes the configuration, builds data, model, callbacks, loggers and trainer f
 """
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from facegan import __version__, config
-from facegan.errors import expect, expect_int
+from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
@@ -36,8 +39,9 @@ def train(cfg: DictConfig) -> None:
     """Train as ``cfg`` says; everything about the run ends up in ``cfg.run_dir``."""
     _check_values(cfg)
     import pytorch_lightning as pl
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-    from facegan.loggers import finish
+    from facegan.loggers import finish, forget_metrics_after
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     _keep_freed_memory()
@@ -45,6 +49,7 @@ def train(cfg: DictConfig) -> None:
     data: ImageDataModule = config.build(cfg, "dataset")
     _check_precision(model, cfg)
     checkpoint = _checkpoint_to_start_from(cfg)
+    path = checkpoint["path"] if checkpoint else None
     callbacks = list((config.build(cfg, "callbacks") or {}).values())
     if not cfg.trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
@@ -55,15 +60,18 @@ def train(cfg: DictConfig) -> None:
     )
 
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
-    data.setup("fit")
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
+        if checkpoint and cfg.resume:
+            forget_metrics_after(Path(cfg.run_dir), checkpoint["images_seen"])
     try:
-        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(model, data, ckpt_path=path, weights_only=True)
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {error}") from error
     finally:
         finish()
     if trainer.is_global_zero:
-        _conclude(cfg, model)
+        _conclude(cfg, model, trainer)
 
 
 def _check_values(cfg: DictConfig) -> None:
@@ -76,19 +84,46 @@ def _check_values(cfg: DictConfig) -> None:
     devices = cfg.trainer.devices
     if isinstance(devices, int) and devices != -1:
         expect_int("trainer.devices", devices, at_least=1)
-    for key, own in (("accumulate_grad_batches", "accumulate"), ("gradient_clip_val", "clip")):
+    for key, instead in (
+        ("accumulate_grad_batches", "model.accumulate"),
+        ("gradient_clip_val", "model.clip"),
+        ("max_steps", "trainer.max_epochs, or trainer.limit_train_batches"),
+    ):
         expect(
             cfg.trainer.get(key) is None,
-            f"trainer.{key} does not work with two optimizers: use model.{own}.",
+            f"trainer.{key} does not work with two optimizers: use {instead}.",
         )
+    expect(
+        not cfg.trainer.get("sync_batchnorm"),
+        "trainer.sync_batchnorm is not supported yet: use model.norm_d=group.",
+    )
+    if cfg.trainer.limit_train_batches is not None:
+        expect_number("trainer.limit_train_batches", cfg.trainer.limit_train_batches, low=1e-9)
+    one_device = cfg.trainer.strategy in ("auto", None)
+    expect(
+        one_device or HydraConfig.get().mode is not RunMode.MULTIRUN,
+        "A multirun with several devices does not work yet, as each of its processes would repeat "
+        "the whole sweep: use trainer.devices=1, or one run at a time.",
+    )
+    for key in ("ckpt", "resume"):
+        expect(cfg[key] != "", f"{key}= is empty: name a checkpoint or a run directory.")
     expect(
         cfg.ckpt is None or cfg.resume is None,
         "ckpt starts a new run and resume goes on with an old one: give one of them.",
     )
+    run_dir = Path(cfg.run_dir)
+    used = (run_dir / "checkpoints").exists() or (run_dir / "metrics.csv").exists()
+    expect(
+        not used or cfg.resume is not None or "LOCAL_RANK" in os.environ,
+        f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
+        "hydra.run.dir.",
+    )
 
 
 def _check_precision(model: "GAN", cfg: DictConfig) -> None:
-    half = str(cfg.trainer.precision) in ("16", "16-mixed", "16-true", "fp16")
+    precision = str(cfg.trainer.precision)
+    expect_one_of("trainer.precision", precision, ("32-true", "32", "bf16-mixed", "16-mixed"))
+    half = precision == "16-mixed"
     remedy = "set trainer.precision=bf16-mixed or 32-true"
     expect(
         not (half and model.penalised),
@@ -100,17 +135,19 @@ def _check_precision(model: "GAN", cfg: DictConfig) -> None:
     )
 
 
-def _checkpoint_to_start_from(cfg: DictConfig) -> Path | None:
+def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     """The checkpoint named by ``ckpt`` or ``resume``, if it fits this configuration."""
     if cfg.ckpt is None and cfg.resume is None:
         return None
     from facegan.gan import read_checkpoint
-    from facegan.loggers import forget_metrics_after
 
-    checkpoint = read_checkpoint(cfg.resume or cfg.ckpt)
-    path: Path = checkpoint["path"]
+    checkpoint = read_checkpoint(cfg.ckpt if cfg.resume is None else cfg.resume)
+    path = checkpoint["path"]
     for name, key in ARCHITECTURE.items():
-        trained, asked = checkpoint["hyper_parameters"][name], cfg.model[name]
+        trained, asked = (
+            "null" if value is None else value
+            for value in (checkpoint["hyper_parameters"][name], cfg.model[name])
+        )
         expect(
             trained == asked,
             f"{path} was trained with {key}={trained}, this run asks for {asked}: "
@@ -121,9 +158,7 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> Path | None:
         cfg.trainer.max_epochs == -1 or epochs < cfg.trainer.max_epochs,
         f"{path} has already had {epochs} epochs: set trainer.max_epochs above that.",
     )
-    if cfg.resume is not None:
-        forget_metrics_after(Path(cfg.run_dir), checkpoint["images_seen"])
-    return path
+    return checkpoint
 
 
 def _keep_freed_memory() -> None:
@@ -137,10 +172,9 @@ def _keep_freed_memory() -> None:
     try:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version  # noqa: B018  # there is one only in glibc
-        mmap_threshold, trim_threshold, mmap_max = -3, -1, -4  # from malloc.h
-        libc.mallopt(mmap_max, 0)
+        trim_threshold, mmap_max = -1, -4  # from malloc.h
         libc.mallopt(trim_threshold, 2**31 - 1)
-        libc.mallopt(mmap_threshold, 2**30)
+        libc.mallopt(mmap_max, 0)
     except (OSError, AttributeError, TypeError):
         pass
 
@@ -171,10 +205,11 @@ def _short(path: str) -> Path:
     return Path(path).relative_to(Path.cwd()) if inside else Path(path)
 
 
-def _conclude(cfg: DictConfig, model: "GAN") -> None:
+def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
     """Say where things are and what to do with them."""
     run_dir = _short(cfg.run_dir)
-    lines = [f"Done: {model.images_seen:,} images seen."]
+    ended = "Done" if trainer.current_epoch == trainer.max_epochs else "Stopped early"
+    lines = [f"{ended}: {model.images_seen:,} images seen."]
     for what, path in (
         ("faces", run_dir / "samples"),
         ("timeline", run_dir / "samples" / "timeline.png"),
@@ -188,7 +223,7 @@ def _conclude(cfg: DictConfig, model: "GAN") -> None:
             "Next:",
             f"  python -m facegan.sample ckpt={run_dir} n=64",
             f"  python -m facegan.train resume={run_dir} "
-            f"trainer.max_epochs={2 * max(1, cfg.trainer.max_epochs)}",
+            f"trainer.max_epochs={2 * max(1, trainer.current_epoch)}",
         ]
     log.info("\n".join(lines))
 

@@ -56,12 +56,14 @@ def test_groups_can_be_combined():
         ("2", 1, "ddp_find_unused_parameters_true"),
         ([0, 3], 1, "ddp_find_unused_parameters_true"),
         ([3], 1, "auto"),
+        ("0,1", 1, "ddp_find_unused_parameters_true"),
         (1, 2, "ddp_find_unused_parameters_true"),
     ],
 )
 def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: str):
     assert config.strategy_for(devices, nodes) == strategy
-    overrides = [f"trainer.devices={devices}".replace(" ", ""), f"trainer.num_nodes={nodes}"]
+    value = f"'{devices}'" if isinstance(devices, str) else str(devices).replace(" ", "")
+    overrides = [f"trainer.devices={value}", f"trainer.num_nodes={nodes}"]
     assert compose(*overrides).trainer.strategy == strategy
     assert compose(*overrides, "trainer.strategy=fsdp").trainer.strategy == "fsdp"
 
@@ -83,7 +85,15 @@ def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: st
         ("trainer.max_epochs=0", "trainer.max_epochs"),
         ("trainer.max_epochs=many", "trainer.max_epochs"),
         ("trainer.devices=0", "trainer.devices"),
-        ("trainer.precision=8", "trainer: "),
+        ("trainer.precision=8", "trainer.precision must be one of 32-true"),
+        ("trainer.precision=bf16-true", "trainer.precision must be one of 32-true"),
+        ("trainer.limit_train_batches=0", "trainer.limit_train_batches"),
+        ("+trainer.max_steps=5", "use trainer.max_epochs"),
+        ("+trainer.sync_batchnorm=true", "model.norm_d=group"),
+        ("callbacks.samples.every_n_epochs=0", "callbacks.samples.every_n_epochs"),
+        ("resume=", "resume= is empty"),
+        ("ckpt=''", "ckpt= is empty"),
+        ("model.betas_d=[0.5,2]", "model.betas_d"),
         ("dataset.batch_size=-4", "dataset.batch_size"),
         ("dataset.image_size=50", "nearest are 48 and 56"),
         ("model.loss=gan", "model.loss must be one of"),
@@ -142,7 +152,7 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
     OmegaConf.save(
-        ["dataset=mnist", "trainer.max_epochs=3", "+x=1", "ckpt=a"],
+        ["dataset=mnist", "trainer.max_epochs=3", "trainer.max_time=00:00:01:00", "+x=1", "ckpt=a"],
         tmp_path / ".hydra" / "overrides.yaml",
     )
     arguments = [f"resume={tmp_path}", "trainer.max_epochs=9"]

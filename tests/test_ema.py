@@ -18,6 +18,10 @@ def test_a_short_run_averages_over_less():
     assert early < 0.5 < late
 
 
+def test_no_ramp_is_the_full_half_life_at_once():
+    assert ema.decay(64, 64, half_life=64, ramp=0) == 0.5
+
+
 def test_no_half_life_is_a_copy():
     assert ema.decay(64, 0, half_life=10_000, ramp=0.05) == 0
     G = Generator(16, width=4)

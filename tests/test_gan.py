@@ -22,7 +22,9 @@ def loader(batches: int = 4, batch_size: int = 8) -> DataLoader:
     return DataLoader(torch.utils.data.TensorDataset(images, labels), batch_size=batch_size)
 
 
-def fit(model: GAN, data: DataLoader | None = None, **options: Any) -> pl.Trainer:
+def fit(
+    model: GAN, data: DataLoader | None = None, ckpt_path: Any = None, **options: Any
+) -> pl.Trainer:
     options = {"max_epochs": 1, **options}
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -32,7 +34,7 @@ def fit(model: GAN, data: DataLoader | None = None, **options: Any) -> pl.Traine
         enable_model_summary=False,
         **options,
     )
-    trainer.fit(model, data or loader())
+    trainer.fit(model, data or loader(), ckpt_path=ckpt_path)
     return trainer
 
 
@@ -106,7 +108,7 @@ def test_one_step_is_the_textbook_step():
     optimizer_d = torch.optim.Adam(D.parameters(), **adam)
     optimizer_g = torch.optim.Adam(G.parameters(), **adam)
     real = next(iter(data))[0]
-    twin.on_train_start()  # seeds the latents
+    twin._reseed()
     fake = G(torch.randn(8, 8))
     bce, ones, zeros = torch.nn.functional.binary_cross_entropy, torch.ones(8), torch.zeros(8)
     (bce(D(real).sigmoid(), ones) + bce(D(fake.detach()).sigmoid(), zeros)).backward()
@@ -213,8 +215,9 @@ def test_a_non_finite_loss_names_its_step():
         fit(model, data)
 
 
-def test_precision_bf16_trains():
-    model = tiny(**PENALISED)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_in_bf16(loss: str):
+    model = tiny(loss=loss, **(PENALISED if loss in ("wgan-gp", "rpgan") else {}))
     before = weights(model.generator)
     fit(model, precision="bf16-mixed")
     assert weights(model.generator).dtype == torch.float32
@@ -258,6 +261,24 @@ def test_a_checkpoint_loads_safely_with_no_config(tmp_path):
     assert copy.images_seen == 32
     assert torch.equal(copy.sample(), model.sample())
     assert read_checkpoint(tmp_path / "a.ckpt")["images_seen"] == 32
+
+
+def test_a_checkpoint_goes_on_with_the_learning_rates_asked_for(tmp_path):
+    fit(tiny()).save_checkpoint(tmp_path / "a.ckpt")
+    model = tiny(lr_d=1e-5, betas_g=[0, 0.9])
+    trainer = fit(model, max_epochs=2, ckpt_path=tmp_path / "a.ckpt")
+    optimizer_d, optimizer_g = trainer.optimizers
+    assert optimizer_d.param_groups[0]["lr"] == 1e-5
+    assert optimizer_g.param_groups[0]["betas"] == (0.0, 0.9)
+
+
+def test_networks_that_diverged_are_not_saved(tmp_path):
+    model = tiny()
+    trainer = fit(model)
+    model._diverged_at = torch.tensor(3)
+    with pytest.raises(DivergedError, match="training step 3 "):
+        trainer.save_checkpoint(tmp_path / "a.ckpt")
+    assert not (tmp_path / "a.ckpt").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"some text"])

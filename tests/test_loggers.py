@@ -31,6 +31,14 @@ def test_rows_that_will_be_written_again_are_dropped(tmp_path: Path):
     assert read(tmp_path)[-1]["loss/d"] == "7.0"
 
 
+def test_a_line_cut_short_is_dropped(tmp_path: Path):
+    write(tmp_path, (64, {"loss/d": 1.0, "x": 0.0}))
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("2.0,1")
+    forget_metrics_after(tmp_path, images_seen=1000)
+    assert [row["step"] for row in read(tmp_path)] == ["64"]
+
+
 def test_nothing_to_forget(tmp_path: Path):
     forget_metrics_after(tmp_path, images_seen=1)
     assert not list(tmp_path.iterdir())

@@ -114,6 +114,15 @@ def test_a_checkpoint_starts_a_new_run_elsewhere(train, tmp_path: Path):
     assert second.images_seen == 144
 
 
+def test_a_run_is_not_written_over_another(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1")[0] == 0
+    before = (tmp_path / "run" / "metrics.csv").read_bytes()
+    status, output = train("trainer.max_epochs=1")
+    assert status == 2
+    assert f"resume={tmp_path}/run" in output
+    assert (tmp_path / "run" / "metrics.csv").read_bytes() == before
+
+
 def test_a_checkpoint_that_does_not_fit_is_refused(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     ckpt = f"ckpt={tmp_path}/run"
@@ -218,6 +227,14 @@ def test_a_multirun_makes_one_directory_for_each_job(train, tmp_path: Path):
     assert sorted(p.name for p in (tmp_path / "s").iterdir() if p.is_dir()) == ["0", "1"]
     one, two = (state(tmp_path / "s" / job / "checkpoints" / "last.ckpt") for job in "01")
     assert not torch.equal(one["fixed_z"], two["fixed_z"])
+
+
+def test_a_multirun_with_several_devices_is_refused(train, tmp_path: Path):
+    sweep = [f"hydra.sweep.dir={tmp_path}/s", "trainer.devices=2", "-m"]
+    status, output = train("seed=1,2", *sweep)
+    assert status == 2
+    assert "A multirun with several devices does not work yet" in output
+    assert "Traceback" not in output
 
 
 def test_debug_overfit_uses_a_handful_of_images(train):

@@ -8,6 +8,7 @@ from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
 from facegan import media
+from facegan.errors import expect_int
 from facegan.loggers import log_picture
 
 
@@ -19,19 +20,21 @@ class Samples(pl.Callback):
     """
 
     def __init__(self, directory: str, every_n_epochs: int = 1, columns: int = 8) -> None:
+        expect_int("callbacks.samples.every_n_epochs", every_n_epochs, at_least=1)
+        expect_int("callbacks.samples.columns", columns, at_least=1)
         self.directory = Path(directory)
         self.every_n_epochs = every_n_epochs
         self.columns = columns
 
     @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if pl_module.images_seen > 0:
+        if (self.directory / "reals.png").exists():  # a resumed run
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         count = self.columns**2
         reals, _ = next(iter(data.loader("train", batch_size=count, limit=count)))
         media.save_png(media.grid(reals, self.columns), self.directory / "reals.png")
-        self._write_grid(trainer, pl_module, epoch=0)
+        self._write_grid(trainer, pl_module, epoch=trainer.current_epoch)
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:

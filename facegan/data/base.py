@@ -135,7 +135,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Make the store if it is not there (Lightning: in one process per machine)."""
-        self._store = prepare(self.source(), self.data_dir, self.max_bad_fraction)
+        if self._store is None:
+            self._store = prepare(self.source(), self.data_dir, self.max_bad_fraction)
 
     def setup(self, stage: str | None = None) -> None:
         if self._store is None:
@@ -163,6 +164,7 @@ class ImageDataModule(pl.LightningDataModule):
         """Whole batches only, in an order that follows from the seed and the epoch."""
         rows = self.train_rows()
         world = self.trainer.world_size if self.trainer else 1
+        expect(len(rows) > 0, f"{self.name} has no training images: all of it is val and test.")
         share = len(rows) // world
         expect(
             share >= self.batch_size,
