@@ -10,7 +10,7 @@ import pytest
 from facegan.config import CONF_DIR
 
 ROOT = Path(__file__).parents[1]
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("experiments/*/README.md")]
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("experiments/**/README.md")]
 LINES = [
     line.split("#")[0].strip()
     for path in DOCS
