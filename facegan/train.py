@@ -6,6 +6,8 @@ Composes the configuration, builds data, model, callbacks, loggers and trainer f
 
 import logging
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,10 +221,12 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
         if path.exists():
             lines.append(f"  {what:<11}{path}")
     if (run_dir / "checkpoints" / "last.ckpt").exists():
+        activated = shutil.which("python") == sys.executable
+        python = "python" if activated else _short(sys.executable)
         lines += [
             "Next:",
-            f"  python -m facegan.sample ckpt={run_dir} n=64",
-            f"  python -m facegan.train resume={run_dir} "
+            f"  {python} -m facegan.sample ckpt={run_dir} n=64",
+            f"  {python} -m facegan.train resume={run_dir} "
             f"trainer.max_epochs={2 * max(1, trainer.current_epoch)}",
         ]
     log.info("\n".join(lines))
