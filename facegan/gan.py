@@ -344,6 +344,11 @@ def _check(hp: Any) -> None:
         f"model.label_smoothing={hp.label_smoothing} belongs to model.loss=bce; "
         f"set it to 0 for model.loss={hp.loss}.",
     )
+    expect(
+        hp.penalty_every == 1 or hp.r1_gamma > 0 or hp.r2_gamma > 0,
+        f"model.penalty_every={hp.penalty_every} has nothing to space out: "
+        "set model.r1_gamma or model.r2_gamma, or leave it at 1.",
+    )
     penalties = _penalties(hp)
     expect(
         not (penalties and hp.norm_d == "batch"),

@@ -232,6 +232,7 @@ def test_every_loss_trains_in_bf16(loss: str):
         ({"r1_gamma": 1.0}, "model.norm_d=group"),
         ({"r2_gamma": 1.0, "norm_d": "none", "compile": True}, "model.compile=false"),
         ({"loss": "hinge", "label_smoothing": 0.1}, "belongs to model.loss=bce"),
+        ({"penalty_every": 4}, "model.r1_gamma"),
         ({"latent_dim": 0}, "model.latent_dim"),
         ({"width_g": -4}, "model.width_g"),
         ({"width_d": 4.5}, "model.width_d"),
