@@ -65,10 +65,9 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        if isinstance(cause, FaceganError):
+        # Worded already, or a bug of ours whose traceback is wanted.
+        if isinstance(cause, (FaceganError, AssertionError, AttributeError, NameError)):
             raise cause from error
-        if isinstance(cause, (AssertionError, AttributeError, NameError)):
-            raise cause from error  # a bug of ours: its traceback is wanted
         raise InputError(f"{key}: {_one_line(cause)}") from error
 
 

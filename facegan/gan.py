@@ -1,6 +1,5 @@
 """The GAN: both networks, what each minimises, and the two half-steps of a training step."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +23,6 @@ from facegan.errors import (
 from facegan.latent import mix_seed, sample_latents
 from facegan.losses import LOSSES, gradient_penalty, smoothing_loss, squared_gradient_norm
 from facegan.networks import Discriminator, Generator
-
-log = logging.getLogger(__name__)
 
 GRID = 64  # pictures in the fixed grid
 RECALIBRATION_BATCHES = 16  # of GRID latents, to measure BatchNorm statistics with
@@ -214,15 +211,17 @@ class GAN(pl.LightningModule):
             )
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        hp = self.hp
         fused = self.device.type in ("cuda", "cpu", "mps", "xpu")
+        networks = (self.discriminator, self.generator)
         return [
-            torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=fused)
-            for network, lr, betas in (
-                (self.discriminator, hp.lr_d, hp.betas_d),
-                (self.generator, hp.lr_g, hp.betas_g),
-            )
+            torch.optim.Adam(network.parameters(), **settings, fused=fused)
+            for network, settings in zip(networks, self._adam_settings(), strict=True)
         ]
+
+    def _adam_settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Of D's optimizer and of G's."""
+        hp = self.hp
+        return {"lr": hp.lr_d, "betas": hp.betas_d}, {"lr": hp.lr_g, "betas": hp.betas_g}
 
     # ------------------------------------------------------------------ randomness
 
@@ -235,10 +234,8 @@ class GAN(pl.LightningModule):
     def on_train_start(self) -> None:
         self._reseed()
         # A checkpoint brings the learning rates of its own run: this run's are meant.
-        hp = self.hp
-        settings = ((hp.lr_d, hp.betas_d), (hp.lr_g, hp.betas_g))
-        for optimizer, (lr, betas) in zip(self.trainer.optimizers, settings, strict=True):
-            optimizer.param_groups[0].update(lr=lr, betas=betas)
+        for optimizer, settings in zip(self.trainer.optimizers, self._adam_settings(), strict=True):
+            optimizer.param_groups[0].update(settings)
 
     def on_train_epoch_start(self) -> None:
         self._reseed()

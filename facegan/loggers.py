@@ -18,6 +18,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 
+from facegan.files import replacing
+
 log = logging.getLogger(__name__)
 
 
@@ -56,12 +58,10 @@ def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
     # A killed run may have left a last line cut short.
     whole = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
     kept = [row for row in whole if row["step"].isdigit() and int(row["step"]) <= images_seen]
-    partial = path.with_name("metrics.csv.partial")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, header)
         writer.writeheader()
         writer.writerows(kept)
-    partial.replace(path)
 
 
 def wandb_logger(run_dir: str, project: str, name: str | None = None, **options: Any) -> Logger:

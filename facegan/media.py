@@ -10,6 +10,8 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
+from facegan.files import replacing
+
 PADDING = 2
 IMAGES_SEEN = "images_seen"  # key of a PNG's text chunk
 
@@ -38,10 +40,8 @@ def save_png(image: Image.Image, path: Path, **text: object) -> None:
     info = PngInfo()
     for key, value in text.items():
         info.add_text(key, str(value))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    image.save(partial, format="PNG", pnginfo=info)
-    partial.replace(path)
+    with replacing(path) as partial:
+        image.save(partial, format="PNG", pnginfo=info)
 
 
 def read_text(path: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from facegan import config
 from facegan.errors import expect, expect_int, expect_number, expect_one_of
+from facegan.files import replacing
 
 if TYPE_CHECKING:  # at run time only once there is something to sample: --help must be quick
     from torch import Tensor
@@ -115,21 +116,18 @@ def _write_npz(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
     hp = model.hp
     shape = (cfg.n, hp.image_size, hp.image_size, hp.channels)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    partial, first, kept = out / "samples.npz.partial", [], 0
-    try:
-        with (
-            ZipFile(partial, "w", ZIP_STORED) as archive,
-            archive.open("images.npy", "w", force_zip64=True) as file,
-        ):
-            npy.write_array_header_1_0(file, header)
-            for batch in _batches(model, cfg):
-                file.write(batch.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
-                if kept < GRID:
-                    first.append(batch[: GRID - kept])
-                    kept += len(first[-1])
-        partial.replace(out / "samples.npz")
-    finally:
-        partial.unlink(missing_ok=True)
+    first, kept = [], 0
+    with (
+        replacing(out / "samples.npz") as partial,
+        ZipFile(partial, "w", ZIP_STORED) as archive,
+        archive.open("images.npy", "w", force_zip64=True) as file,
+    ):
+        npy.write_array_header_1_0(file, header)
+        for batch in _batches(model, cfg):
+            file.write(batch.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
+            if kept < GRID:
+                first.append(batch[: GRID - kept])
+                kept += len(first[-1])
     return torch.cat(first)
 
 
