@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import json
 import logging
 import os
 import re
@@ -71,9 +72,30 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         raise InputError(f"{key}: {_one_line(cause)}") from error
 
 
-def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
+def build_data(cfg: DictConfig, hp: Any) -> Any:
+    """The data module of ``cfg.dataset``, at the image size and with the channels of ``hp``."""
+    expect(
+        "_target_" in cfg.dataset,
+        f"Say which data to use, like dataset=celeba dataset.root=DIR: {cfg.ckpt} does not lie in "
+        "the directory of a run that tells.",
+    )
+    for key in ("image_size", "channels"):
+        asked = cfg.dataset[key]
+        expect(
+            asked is None or asked == hp[key],
+            f"{cfg.ckpt} was trained with dataset.{key}={hp[key]}, not {asked}: leave it out.",
+        )
+    return build(cfg, "dataset", image_size=hp.image_size, channels=hp.channels)
+
+
+def run(
+    task: Callable[[DictConfig], Any],
+    config_name: str,
+    complete: Callable[[list[str]], list[str]] = list,
+) -> None:
     """Run ``task`` on the configuration composed from the command line.
 
+    ``complete`` may add to the command line's arguments what follows from them.
     An error the user can act on is printed as one sentence, with a non-zero exit status;
     ``HYDRA_FULL_ERROR=1`` shows its traceback.
     """
@@ -101,7 +123,7 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     # Hydra names the job, and finds what to relaunch, by the function it is given.
     job = functools.wraps(task)(job)
     try:
-        sys.argv[1:] = with_resumed_overrides(sys.argv[1:])
+        sys.argv[1:] = complete(sys.argv[1:])
         main(job)()
     except expected as error:
         if full_error:
@@ -161,6 +183,56 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
 
 def _key(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~")
+
+
+def run_dir_of(checkpoint: Path) -> Path:
+    """The directory that ``checkpoint``, a file or that directory itself, lies in."""
+    if checkpoint.is_dir():
+        return checkpoint
+    parent = checkpoint.parent
+    return parent.parent if parent.name == "checkpoints" else parent
+
+
+def with_data_of_the_run(arguments: list[str]) -> list[str]:
+    """For ``ckpt=`` without ``dataset=``: the data set that run was trained on, where it is known.
+
+    Its settings are the defaults of this command, so that single ones can still be changed.
+    """
+    given = {
+        _key(argument): argument.split("=", 1)[-1] for argument in arguments if "=" in argument
+    }
+    if "ckpt" not in given or "dataset" in given:
+        return arguments
+    saved = run_dir_of(Path(given["ckpt"].strip("'\"")).expanduser()) / ".hydra"
+    if not (saved / "hydra.yaml").is_file() or not (saved / "config.yaml").is_file():
+        return arguments
+    runtime = OmegaConf.load(saved / "hydra.yaml").hydra.runtime
+    settings = OmegaConf.load(saved / "config.yaml")
+    if "data_dir" in given:
+        settings.data_dir = given.pop("data_dir").strip("'\"")
+        given["dataset.data_dir"] = settings.data_dir
+    for key in ("dataset.data_dir", "dataset.root"):  # relative to where that run was started
+        value = OmegaConf.select(settings, key)
+        if value is not None and key not in given:
+            OmegaConf.update(settings, key, str(Path(runtime.cwd, Path(value).expanduser())))
+    fixed = {"_target_", "image_size", "channels", "seed"}
+    dataset: Any = OmegaConf.to_container(settings.dataset, resolve=True)
+    earlier = [
+        f"dataset.{key}={_quoted(value)}"
+        for key, value in dataset.items()
+        if key not in fixed and f"dataset.{key}" not in given
+    ]
+    # Beside the other overrides, which argparse wants in one piece.
+    at = next(i for i, argument in enumerate(arguments) if argument.startswith("ckpt=")) + 1
+    return [*arguments[:at], f"dataset={runtime.choices.dataset}", *earlier, *arguments[at:]]
+
+
+def _quoted(value: object) -> str:
+    """A value as Hydra's command line reads it."""
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return json.dumps(value)
 
 
 # ---------------------------------------------------------------------- errors as sentences

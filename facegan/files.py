@@ -1,8 +1,11 @@
 """Files that are there whole or not at all."""
 
-from collections.abc import Iterator
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -19,3 +22,36 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Rows as CSV with a header; what a row does not have stays empty."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The whole rows of a CSV file; none if there is no such file.
+
+    A line that a killed process left cut short is dropped.
+    """
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    return [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
+
+
+def append_csv(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a small CSV file, and the columns that it did not have yet."""
+    rows = [*read_csv(path), row]
+    columns = dict.fromkeys(column for known in rows for column in known)
+    write_csv(path, list(columns), rows)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """``content`` as indented JSON."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

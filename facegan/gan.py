@@ -301,6 +301,24 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return {**checkpoint, "path": path}
 
 
+def load_gan(path: str | Path, device: str = "auto") -> tuple[GAN, Path]:
+    """The GAN of a checkpoint in eval mode on ``device``, and the file it came from.
+
+    ``path``: see :func:`read_checkpoint`. ``device``: as torch names it; ``auto``: a GPU if there
+    is one. Raises InputError where there is no such checkpoint or device.
+    """
+    checkpoint = read_checkpoint(path)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    gan = GAN(**checkpoint["hyper_parameters"])
+    try:
+        gan.load_state_dict(checkpoint["state_dict"])
+        gan.on_load_checkpoint(checkpoint)
+        return gan.to(device).eval(), checkpoint["path"]
+    except (RuntimeError, AssertionError) as error:  # "CUDA is not available" and its kind
+        raise InputError(f"device={device}: {_first_line(error)}") from error
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 

@@ -7,7 +7,7 @@ import csv
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 
-from facegan.files import replacing
+from facegan.files import read_csv, write_csv
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +49,14 @@ class _ContinuedWriter(ExperimentWriter):
 
 
 def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
-    """Drop the rows of ``metrics.csv`` that a run resumed at ``images_seen`` will write again."""
-    path = run_dir / "metrics.csv"
-    if not path.is_file():
-        return
-    with path.open(newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    # A killed run may have left a last line cut short.
-    whole = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
-    kept = [row for row in whole if row["step"].isdigit() and int(row["step"]) <= images_seen]
-    with replacing(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, header)
-        writer.writeheader()
-        writer.writerows(kept)
+    """Drop the rows of every ``metrics.csv`` that a run resumed at ``images_seen`` writes again."""
+    for path in (run_dir / "metrics.csv", *run_dir.glob("*/metrics.csv")):
+        if not path.is_file():
+            continue
+        rows = read_csv(path)
+        kept = [row for row in rows if row["step"].isdigit() and int(row["step"]) <= images_seen]
+        columns = list(rows[0]) if rows else []
+        write_csv(path, columns, kept)
 
 
 def wandb_logger(run_dir: str, project: str, name: str | None = None, **options: Any) -> Logger:
@@ -121,3 +116,20 @@ def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_
             logger.experiment.add_image(key, pixels, images_seen, dataformats="HWC")
         elif hasattr(logger, "log_image"):
             logger.log_image(key, [image], step=images_seen)
+
+
+def log_table(
+    loggers: Iterable[Logger],
+    key: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    images_seen: int,
+) -> None:
+    """Show a table in every logger that shows tables; in TensorBoard, as text."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            lines = [columns, ["---"] * len(columns), *rows]
+            text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+            logger.experiment.add_text(key, text, images_seen)
+        elif hasattr(logger, "log_table"):
+            logger.log_table(key, list(columns), [list(row) for row in rows], step=images_seen)

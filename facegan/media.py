@@ -1,4 +1,4 @@
-"""Pictures: the one way from [-1, 1] back to uint8, grids, and the timeline of a training."""
+"""Pictures: the one way from [-1, 1] back to uint8, grids and captioned rows of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,14 +50,29 @@ def read_text(path: Path) -> dict[str, str]:
         return {key: str(value) for key, value in image.text.items()}
 
 
-def timeline(rows: Sequence[tuple[str, Image.Image]]) -> Image.Image:
-    """Strips of equal size below each other, each with its caption on the left."""
-    font = ImageFont.load_default(size=16)
-    margin = 16 + max(int(font.getlength(caption)) for caption, _ in rows)
-    width, height = rows[0][1].size
-    sheet = Image.new("RGB", (margin + width, height * len(rows)), "white")
+def captioned(rows: Sequence[tuple[str, Image.Image]], size: int = 16) -> Image.Image:
+    """Strips below each other, each with its caption (of one line or more) on the left."""
+    font = ImageFont.load_default(size=size)
+    lines = [line for caption, _ in rows for line in caption.splitlines()]
+    margin = 16 + max((int(font.getlength(line)) for line in lines), default=0)
+    width = max(strip.width for _, strip in rows)
+    heights = [strip.height for _, strip in rows]
+    sheet = Image.new("RGB", (margin + width, sum(heights)), "white")
     draw = ImageDraw.Draw(sheet)
-    for number, (caption, strip) in enumerate(rows):
-        sheet.paste(strip.convert("RGB"), (margin, number * height))
-        draw.text((8, (number + 0.5) * height), caption, fill="black", font=font, anchor="lm")
+    top = 0
+    for (caption, strip), height in zip(rows, heights, strict=True):
+        sheet.paste(strip.convert("RGB"), (margin, top))
+        draw.text((8, top + height / 2), caption, fill="black", font=font, anchor="lm")
+        top += height
+    return sheet
+
+
+def side_by_side(strips: Sequence[Image.Image], gap: int = 12) -> Image.Image:
+    """Pictures of one height beside each other, with white between them."""
+    width = sum(strip.width for strip in strips) + gap * (len(strips) - 1)
+    sheet = Image.new("RGB", (width, max(strip.height for strip in strips)), "white")
+    left = 0
+    for strip in strips:
+        sheet.paste(strip.convert("RGB"), (left, 0))
+        left += strip.width + gap
     return sheet

@@ -7,6 +7,7 @@ discriminator halves the image ``blocks`` times and ends in one ``base x base`` 
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -149,16 +150,19 @@ class Discriminator(nn.Module):
             hidden = layer(hidden)
         return self.logit(hidden).flatten()
 
-    def forward_features(self, images: Tensor) -> Tensor:
+    def forward_features(self, images: Tensor, layers: Sequence[int] | None = None) -> Tensor:
         """What D sees: (N, num_features), every layer max-pooled to 4 x 4 and flattened.
 
         The features of the paper's section 5.1, which k-means and linear classifiers read.
+        ``layers``: only of these, numbered from 1 at the image.
         """
+        chosen = range(1, len(self.layers) + 1) if layers is None else layers
         features, hidden = [], images
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers[: max(chosen)], start=1):
             hidden = layer(hidden)
-            side = min(hidden.shape[-1], POOLED)
-            features.append(F.adaptive_max_pool2d(hidden, side).flatten(1))
+            if number in chosen:
+                side = min(hidden.shape[-1], POOLED)
+                features.append(F.adaptive_max_pool2d(hidden, side).flatten(1))
         return torch.cat(features, dim=1)
 
 

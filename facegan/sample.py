@@ -30,18 +30,9 @@ def sample(cfg: DictConfig) -> None:
     with ``n``.
     """
     _check_values(cfg)
-    import torch
+    from facegan.gan import load_gan
 
-    from facegan.gan import GAN, read_checkpoint
-
-    path = read_checkpoint(cfg.ckpt)["path"]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    device = device if cfg.device == "auto" else cfg.device
-    try:
-        model = GAN.load_from_checkpoint(path, map_location=device, weights_only=True).eval()
-    except (RuntimeError, AssertionError) as error:  # "CUDA is not available" and its kind
-        expect(False, f"device={device}: {str(error).splitlines()[0]}")
-        raise
+    model, path = load_gan(cfg.ckpt, cfg.device)
     out = Path(str(cfg.out)) if cfg.out else _default_out(path, cfg)
     out.mkdir(parents=True, exist_ok=True)
     first = _write_npz(model, cfg, out) if cfg.format == "npz" else _write_pngs(model, cfg, out)
@@ -68,8 +59,7 @@ def _default_out(checkpoint: Path, cfg: DictConfig) -> Path:
     name = f"{checkpoint.stem}_seed{cfg.seed}_n{cfg.n}"
     if cfg.truncation is not None:
         name += f"_truncation{cfg.truncation:g}"
-    parent = checkpoint.parent
-    return (parent.parent if parent.name == "checkpoints" else parent) / "generated" / name
+    return config.run_dir_of(checkpoint) / "generated" / name
 
 
 def _batches(model: "GAN", cfg: DictConfig) -> Iterator["Tensor"]:

@@ -233,7 +233,7 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
 
 
 def main() -> None:
-    config.run(train, "config")
+    config.run(train, "config", config.with_resumed_overrides)
 
 
 if __name__ == "__main__":

@@ -183,3 +183,26 @@ def test_mistakes_in_sampling(run, override: str, sentence: str):
     assert status == 2
     assert sentence in output
     assert len(output.strip().splitlines()) == 1
+
+
+def test_the_data_of_a_run_are_found_again_from_elsewhere(tmp_path: Path):
+    hydra_dir = tmp_path / "run" / ".hydra"
+    hydra_dir.mkdir(parents=True)
+    (hydra_dir / "hydra.yaml").write_text(
+        "hydra: {runtime: {cwd: /home/me, choices: {dataset: celeba}}}"
+    )
+    (hydra_dir / "config.yaml").write_text(
+        "data_dir: packed\n"
+        "dataset: {_target_: x, name: o'clock, root: faces, data_dir: '${data_dir}', crop: null,"
+        " flip: true, image_size: 64}"
+    )
+    ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
+    got = config.with_data_of_the_run(["-c", "job", ckpt, "dataset.crop=108"])
+    assert got == [
+        *["-c", "job", ckpt, "dataset=celeba", "dataset.name='o\\'clock'"],
+        *["dataset.root='/home/me/faces'", "dataset.data_dir='/home/me/packed'"],
+        *["dataset.flip=true", "dataset.crop=108"],
+    ]
+    assert "dataset.data_dir='there'" not in config.with_data_of_the_run([ckpt, "data_dir=there"])
+    for untouched in (["n=3"], [ckpt, "dataset=mnist"], [f"ckpt={tmp_path}/alone.ckpt"]):
+        assert config.with_data_of_the_run(untouched) == untouched

@@ -31,9 +31,9 @@ def test_small_images_are_enlarged():
     assert media.grid(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).height == 2 * (28 + 4)
 
 
-def test_timeline_puts_strips_below_each_other_beside_their_captions():
+def test_captioned_puts_strips_below_each_other_beside_their_captions():
     strips = [Image.new("RGB", (50, 20), colour) for colour in ("red", "blue")]
-    sheet = media.timeline(list(zip(["0 images", "20,000 images"], strips, strict=True)))
+    sheet = media.captioned(list(zip(["0 images", "20,000 images"], strips, strict=True)))
     assert sheet.height == 40
     assert sheet.getpixel((sheet.width - 1, 10)) == (255, 0, 0)
     assert sheet.getpixel((sheet.width - 1, 30)) == (0, 0, 255)

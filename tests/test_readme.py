@@ -25,7 +25,7 @@ def test_commands_compose(line: str):
     overrides = [o for o in overrides if not o.startswith("-")]
     if any("," in o and "[" not in o for o in overrides):  # a multirun: its first job
         overrides = [o.split(",")[0] for o in overrides]
-    config = {"train": "config", "sample": "sample"}[module]
+    config = {"train": "config"}.get(module, module)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
         assert hydra.compose(config, overrides)
 

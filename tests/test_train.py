@@ -40,7 +40,7 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 def test_a_run_directory_holds_everything(train, tmp_path: Path):
-    status, output = train("callbacks.periodic.every_n_epochs=1")
+    status, output = train("callbacks=default", "callbacks.periodic.every_n_epochs=1")
     assert status == 0, output
     run_dir = tmp_path / "run"
     files = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}

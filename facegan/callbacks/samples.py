@@ -71,4 +71,4 @@ class Samples(pl.Callback):
             sheet = Image.open(path)
             strip = sheet.crop((0, 0, sheet.width, round(sheet.width / self.columns)))
             rows.append((f"{images_seen:,} images", strip))
-        return media.timeline(rows)
+        return media.captioned(rows)

@@ -220,6 +220,21 @@ class ImageDataModule(pl.LightningDataModule):
             generator=torch.Generator(),  # else each pass over it moves the global random state
         )
 
+    def subset(self, split: str, n: int | None = None, seed: int = 0) -> np.ndarray:
+        """``n`` rows of the store (``None``: all) of ``train``, ``val`` or ``test``, shuffled."""
+        expect_one_of("split", split, SPLITS)
+        rows = self.train_rows() if split == "train" else self.store.rows(split)
+        expect(len(rows) > 0, f"{self.name} has no images in its {split} part.")
+        return np.random.default_rng(seed).permutation(rows)[:n]
+
+    def images(self, rows: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+        """Images of the store, to evaluate on: float in [-1, 1] (len(rows), C, H, W)."""
+        return _to_float(self.raw_images(rows).to(device))
+
+    def raw_images(self, rows: np.ndarray) -> Tensor:
+        """Images of the store, to show: uint8 (len(rows), C, H, W)."""
+        return torch.from_numpy(np.asarray(self.store.images)[rows])
+
     # ------------------------------------------------------------------ on the device
 
     def on_after_batch_transfer(
@@ -230,5 +245,10 @@ class ImageDataModule(pl.LightningDataModule):
         if self.flip and self.trainer is not None and self.trainer.training:
             mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
             images = torch.where(mirrored, images.flip(3), images)  # while it is a byte per value
-        images = images.to(torch.float32, memory_format=torch.channels_last)
-        return images.div_(127.5).sub_(1), labels
+        return _to_float(images), labels
+
+
+def _to_float(images: Tensor) -> Tensor:
+    """uint8 to [-1, 1]; the inverse of ``facegan.media.to_uint8``."""
+    images = images.to(torch.float32, memory_format=torch.channels_last)
+    return images.div_(127.5).sub_(1)

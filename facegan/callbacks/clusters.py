@@ -1,0 +1,249 @@
+"""What the discriminator tells apart: k-means on its features after every epoch."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from facegan import cluster_report, clustering, features, media, plots
+from facegan.clustering import Labels, Result, Settings
+from facegan.errors import expect, expect_int
+from facegan.features import Ranks, Reduction
+from facegan.files import append_csv, read_csv
+from facegan.latent import mix_seed, sample_latents
+from facegan.loggers import log_picture, log_table
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_IMAGES = 1024  # to measure D's BatchNorm statistics with
+
+
+class Clusters(pl.Callback):
+    """Clusters a fixed set of images and writes what it finds into ``directory``.
+
+    ``epoch_NNN.png``: a row of faces per cluster; ``map_NNN.png``: all of them, coloured by
+    cluster and by attribute; ``attributes.csv``: how common each attribute is in each cluster;
+    ``metrics.csv``; ``curves.png`` at the end. Before training (000) and after every
+    ``every_n_epochs`` epochs, each time going on from the clusters before. Training is not
+    touched by it: neither its networks nor its random state.
+
+    Several devices share the reading of features; the first one clusters, and all log its numbers.
+    """
+
+    def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
+        expect_int("callbacks.clusters.every_n_epochs", every_n_epochs, at_least=1)
+        self.directory = Path(directory)
+        self.settings = settings
+        self.every_n_epochs = every_n_epochs
+        self._assignments: np.ndarray | None = None  # of the time before
+        self._map: np.ndarray | None = None
+
+    # ------------------------------------------------------------------ when
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        """Choose images, labels and layers; raises InputError where they do not fit the data."""
+        settings = self.settings
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self._rows = data.subset(settings.split, settings.n, settings.seed)
+        self._labels = chosen_labels(data, self._rows, settings)
+        if settings.space == "features":
+            features.extractor("features", pl_module.discriminator, settings.layers)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if pl_module.images_seen == 0:
+            metrics = self._cluster(trainer, pl_module, epoch=0)
+            for logger in trainer.loggers:  # Lightning would show these after the first epoch
+                logger.log_metrics(metrics, step=0)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop:
+            metrics = self._cluster(trainer, pl_module, epoch)
+            pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        picture = _curves(read_csv(self.directory / "metrics.csv"))
+        media.save_png(picture, self.directory / "curves.png")
+        log_picture(trainer.loggers, "clusters/curves", picture, pl_module.images_seen)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {"assignments": self._assignments, "map": self._map}
+        return {k: None if v is None else torch.from_numpy(v) for k, v in state.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state = {k: None if v is None else v.numpy() for k, v in state_dict.items()}
+        self._assignments, self._map = state["assignments"], state["map"]
+
+    # ------------------------------------------------------------------ what
+
+    def _cluster(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> dict[str, float]:
+        """Cluster, write the files, and return the metrics, on every rank the same."""
+        began = perf_counter()
+        strategy = trainer.strategy
+        ranks = Ranks(trainer.global_rank, trainer.world_size, strategy.all_gather)
+        points = read_points(
+            self.settings,
+            trainer.datamodule,  # type: ignore[attr-defined]
+            pl_module,
+            self._rows,
+            self._labels,
+            ranks,
+            show_progress=trainer.progress_bar_callback is not None,
+        )
+        metrics: dict[str, float] = {}
+        if trainer.is_global_zero:
+            previous = self._assignments
+            if previous is not None and len(previous) != len(self._rows):
+                previous = self._map = None  # resumed with other settings
+            result = clustering.analyse(
+                points.real, self._labels, self.settings, previous, points.generated
+            )
+            self._assignments = result.clusters.assignments
+            self._write(trainer, result, points, epoch, pl_module.images_seen)
+            row = {"epoch": epoch, "step": pl_module.images_seen, **result.scores}
+            row["seconds"] = round(perf_counter() - began, 2)
+            append_csv(self.directory / "metrics.csv", row)
+            metrics = {f"clusters/{name}": value for name, value in result.scores.items()}
+        return strategy.broadcast(metrics)
+
+    def _write(
+        self, trainer: pl.Trainer, result: Result, points: "Points", epoch: int, seen: int
+    ) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        sheet = cluster_report.sheet(
+            result, lambda numbers: data.raw_images(self._rows[numbers]), points.images_of
+        )
+        self._map = clustering.embed(
+            result.points[: cluster_report.MAPPED], self.settings.seed, self._map
+        )
+        layout = cluster_report.attribute_map(result, self._map)
+        media.save_png(sheet, self.directory / f"epoch_{epoch:03d}.png")
+        media.save_png(layout, self.directory / f"map_{epoch:03d}.png")
+        cluster_report.write_table(result, self.directory / "attributes.csv")
+        log_picture(trainer.loggers, "clusters/sheet", sheet, seen)
+        log_picture(trainer.loggers, "clusters/map", layout, seen)
+        rows = [list(vars(found).values()) for found in result.associations]
+        log_table(trainer.loggers, "clusters/attributes", cluster_report.TABLE, rows, seen)
+        if epoch > 0 and result.coverage and result.coverage.unvisited:
+            log.info("Epoch %d: %s", epoch, cluster_report.unvisited(result))
+
+
+# ---------------------------------------------------------------------- shared with facegan.cluster
+
+
+def chosen_labels(data: Any, rows: np.ndarray, settings: Settings) -> Labels:
+    """The labels (len(rows), L) of ``clustering.attributes``."""
+    store = data.store
+    labels = clustering.choose_labels(
+        "clustering.attributes",
+        settings.attributes,
+        store.label_names,
+        store.labels[rows].astype(np.int64),
+        store.class_names,
+    )
+    expect(
+        settings.space != "attributes" or bool(labels.names),
+        f"clustering.space=attributes needs labels, and {data.name} has none: "
+        "use clustering.space=features.",
+    )
+    return labels
+
+
+@dataclass
+class Points:
+    """Real images (N, c) and generated ones (M, c) as points, and how they became that.
+
+    ``images_of`` shows generated ones by number, uint8. ``reduction`` and ``network`` are ``None``
+    where they had no part in it.
+    """
+
+    real: np.ndarray
+    generated: np.ndarray
+    images_of: Callable[[np.ndarray], Tensor] | None = None
+    reduction: Reduction | None = None
+    network: torch.nn.Module | None = None
+
+
+def read_points(
+    settings: Settings,
+    data: Any,
+    gan: Any,
+    rows: np.ndarray,
+    labels: Labels,
+    ranks: Ranks | None = None,
+    show_progress: bool = True,
+) -> Points:
+    """Turn ``rows`` of ``data``, and images of the generator, into points to cluster.
+
+    Every one of ``ranks`` has to call it, and all get the same.
+    """
+    if settings.space == "attributes":
+        return Points(labels.values.astype(np.float32), np.zeros((0, 1)))
+    device = gan.device
+    network = None
+    if settings.space == "features":
+        known = data.subset("train", CALIBRATION_IMAGES, settings.seed)
+        parts = np.array_split(known, -(-len(known) // features.BATCH))
+        network = features.calibrated(
+            gan.discriminator, (data.images(part, device) for part in parts)
+        )
+    read = features.extractor(settings.space, network, settings.layers)
+    total = len(rows) + settings.generated
+    hidden = None if show_progress else True  # None: where there is no terminal
+    with tqdm(total=total, desc="Clustering", unit="img", leave=False, disable=hidden) as bar:
+
+        def watched(vectors: Iterator[Tensor]) -> Iterator[Tensor]:
+            for chunk in vectors:
+                yield chunk
+                bar.update(len(chunk))
+
+        real = features.stream(read, lambda part: data.images(part, device), rows, ranks)
+        reduction, points = features.reduce(
+            watched(real), len(rows), settings.components, seed=settings.seed
+        )
+        if not settings.generated:
+            nothing = np.zeros((0, points.shape[1]))
+            return Points(points.numpy(), nothing, None, reduction, network)
+        z = sample_latents(settings.generated, gan.hp.latent_dim, mix_seed(settings.seed, 2))
+
+        def faces(numbers: np.ndarray) -> Tensor:
+            return gan.sample(z[numbers].to(device))
+
+        drawn = features.stream(read, faces, np.arange(len(z)), ranks)
+        fallen = torch.cat([reduction(chunk.cpu()) for chunk in watched(drawn)])
+
+    def shown(numbers: np.ndarray) -> Tensor:
+        return media.to_uint8(faces(numbers)).cpu()
+
+    return Points(points.numpy(), fallen.numpy(), shown, reduction, network)
+
+
+def _curves(rows: list[dict[str, str]]) -> Image.Image:
+    """Agreement with the labels, and the other scores, over images seen."""
+    seen = [float(row["step"]) for row in rows]
+
+    def series(prefix: str) -> dict[str, list[float]]:
+        names = [name for row in rows for name in row if name.startswith(prefix)]
+        return {
+            name.removeprefix("nmi/"): [float(row.get(name) or "nan") for row in rows]
+            for name in dict.fromkeys(names)
+        }
+
+    agreement = series("nmi/")
+    if len(agreement) > 12:  # those that end highest
+        last = sorted(agreement, key=lambda name: -np.nan_to_num(agreement[name][-1]))
+        agreement = {name: agreement[name] for name in last[:12]}
+    panels = {"NMI with": agreement} if agreement else {}
+    panels["clusters"] = series("silhouette") | series("stability") | series("js")
+    return plots.curves(seen, panels)

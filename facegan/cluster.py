@@ -1,0 +1,184 @@
+"""Group images by what a trained discriminator sees: ``python -m facegan.cluster ckpt=RUN_DIR``.
+
+With ``predict=DIR``, assign new pictures to the clusters that an earlier call found.
+"""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from facegan import config
+from facegan.errors import InputError, expect, expect_int
+from facegan.files import replacing, write_csv, write_json
+
+if TYPE_CHECKING:  # at run time only once there is something to cluster: --help must be quick
+    import numpy as np
+
+    from facegan.callbacks.clusters import Points
+    from facegan.clustering import Clusters, Result, Settings
+    from facegan.gan import GAN
+
+log = logging.getLogger(__name__)
+
+MAPPED = 2000  # images in map.png
+
+
+def cluster(cfg: DictConfig) -> None:
+    """Cluster the images of ``cfg.dataset`` and write everything about it into ``cfg.out``."""
+    expect(cfg.ckpt is not None, "Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
+    expect_int("seed", cfg.seed, at_least=0)
+    from facegan.gan import load_gan
+
+    settings: Settings = config.build(cfg, "clustering")
+    gan, path = load_gan(cfg.ckpt, cfg.device)
+    name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
+    out = Path(str(cfg.out)) if cfg.out else config.run_dir_of(path) / "clusters" / name
+    if cfg.predict is not None:
+        _predict(cfg, gan, out)
+    else:
+        _study(cfg, gan, settings, path, out)
+
+
+def _study(cfg: DictConfig, gan: "GAN", settings: "Settings", path: Path, out: Path) -> None:
+    from facegan import cluster_report, clustering, media
+    from facegan.callbacks.clusters import chosen_labels, read_points
+
+    data = config.build_data(cfg, gan.hp)
+    rows = data.subset(settings.split, settings.n, settings.seed)
+    labels = chosen_labels(data, rows, settings)
+    points = read_points(settings, data, gan, rows, labels)
+    log.info("Clustering %s images …", f"{len(rows):,}")
+    result = clustering.analyse(points.real, labels, settings, generated=points.generated)
+
+    sheet = cluster_report.sheet(
+        result, lambda numbers: data.raw_images(rows[numbers]), points.images_of
+    )
+    media.save_png(sheet, out / "sheet.png")
+    layout = clustering.embed(result.points[:MAPPED], settings.seed)
+    media.save_png(cluster_report.attribute_map(result, layout), out / "map.png")
+    cluster_report.write_table(result, out / "attributes.csv")
+    write_csv(
+        out / "assignments.csv",
+        ["name", "cluster", "distance"],
+        _assigned([data.store.names[row] for row in rows], result.points, result.clusters),
+    )
+    write_json(out / "metrics.json", {"checkpoint": str(path), "data": data.name, **result.scores})
+    _save_clusters(out / "centroids.npz", settings, points, result)
+    title = f"{path}, {data.name}, {settings.split}"
+    report = cluster_report.text(result, title)
+    with replacing(out / "report.md") as partial:
+        partial.write_text(report, encoding="utf-8")
+    log.info("%s\nSheet, map, assignments and centroids are in %s", report, out)
+
+
+def _assigned(names: list[str], points: "np.ndarray", clusters: "Clusters") -> list[dict[str, Any]]:
+    import numpy as np
+
+    assignments = clusters.assignments
+    distances = np.linalg.norm(points - clusters.centroids[assignments], axis=1)
+    return [
+        {"name": name, "cluster": int(number), "distance": f"{distance:.4f}"}
+        for name, number, distance in sorted(zip(names, assignments, distances, strict=True))
+    ]
+
+
+# ---------------------------------------------------------------------- saved clusters
+
+
+def _save_clusters(path: Path, settings: "Settings", points: "Points", result: "Result") -> None:
+    """``centroids`` (k, c) and all that turns an image into a point to compare with them."""
+    import numpy as np
+
+    from facegan import features
+
+    arrays: dict[str, Any] = {
+        "centroids": result.clusters.centroids,
+        "sizes": result.clusters.sizes,
+        "space": np.array(settings.space),
+        "layers": np.array(settings.layers or [], np.int64),
+        "typical": np.array([result.typical(number) for number in range(result.clusters.k)]),
+    }
+    if points.reduction is not None:
+        arrays |= {"mean": points.reduction.mean, "matrix": points.reduction.matrix}
+    if points.network is not None:
+        measured = features.statistics(points.network)
+        arrays |= {f"batch_norm/{name}": value for name, value in measured.items()}
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
+    """Assign the pictures in the directory ``cfg.predict`` to the clusters saved in ``out``."""
+    import numpy as np
+    import torch
+    from tqdm import tqdm
+
+    from facegan import cluster_report, features, media
+    from facegan.clustering import Clusters
+    from facegan.data.folder import Folder
+
+    saved = out / "centroids.npz"
+    expect(
+        saved.is_file(),
+        f"There are no clusters in {out} to assign to: run the same command without predict= "
+        "first, or set out= to where they are.",
+    )
+    with np.load(saved) as file:
+        arrays = dict(file)
+    expect(
+        "matrix" in arrays,
+        f"The clusters in {out} are of the attributes: pictures without labels cannot be assigned.",
+    )
+    prefix = "batch_norm/"
+    measured = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    hp = gan.hp
+    data = Folder(
+        name="predicted",
+        root=str(cfg.predict),
+        data_dir=cfg.data_dir,
+        image_size=hp.image_size,
+        channels=hp.channels,
+    )
+    rows = np.arange(len(data.store))
+    try:
+        network = features.with_statistics(gan.discriminator, measured) if measured else None
+    except (KeyError, RuntimeError) as error:
+        raise InputError(f"{saved} was made with another network than {cfg.ckpt}.") from error
+    layers = arrays["layers"].tolist() or None
+    read = features.extractor(str(arrays["space"]), network, layers)
+    reduction = features.Reduction(
+        torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["matrix"])
+    )
+    stream = features.stream(read, lambda part: data.images(part, gan.device), rows)
+    batches = -(-len(rows) // features.BATCH)
+    chunks = tqdm(stream, total=batches, desc="Assigning", unit="batch", disable=None)
+    points = torch.cat([reduction(chunk.cpu()) for chunk in chunks]).numpy()
+
+    clusters = Clusters(arrays["centroids"], np.zeros(0, np.int64), 0.0)
+    clusters = replace(clusters, assignments=clusters.assign(points))
+    write_csv(
+        out / "predictions.csv",
+        ["name", "cluster", "distance"],
+        _assigned(data.store.names, points, clusters),
+    )
+    captions = [
+        "\n".join([f"{number}: {size:,} pictures", *str(typical).split(", ")])
+        for number, (size, typical) in enumerate(
+            zip(clusters.sizes, arrays["typical"], strict=True)
+        )
+    ]
+    sheet = cluster_report.contact_sheet(points, clusters, captions, data.raw_images)
+    media.save_png(sheet, out / "predictions.png")
+    log.info("\n".join(caption.replace("\n", "; ", 1).replace("\n", ", ") for caption in captions))
+    log.info("%s pictures assigned: %s", f"{len(rows):,}", out / "predictions.csv")
+
+
+def main() -> None:
+    config.run(cluster, "cluster", config.with_data_of_the_run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Diagrams, drawn with matplotlib: each function returns a picture."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+DPI = 100
+
+
+def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, np.ndarray]:
+    """A figure of ``rows x columns`` panels, ``width x height`` inches each."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: it takes half a second
+    from matplotlib.figure import Figure
+
+    figure = Figure((width * columns, height * rows), dpi=DPI)
+    FigureCanvasAgg(figure)  # draws without a window
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _drawn(figure: Any) -> Image.Image:
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+
+
+def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image:
+    """Points (N, 2) once per panel, coloured by its values (N,), with a legend of these.
+
+    Values that are strings name groups; at most the twelve largest groups are told apart.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = _figure(rows, columns, 4.2, 3.6)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, values) in zip(axes.flat, panels.items(), strict=False):
+        groups, sizes = np.unique(values, return_counts=True)
+        shown = sorted(groups[np.argsort(-sizes, kind="stable")][:12])
+        axis.scatter(*points.T, s=4, color="lightgrey")
+        for number, group in enumerate(shown):
+            colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"
+            marker = "o" if number < 10 else "x"
+            axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker, label=group)
+        axis.set_title(title, fontsize=10)
+        axis.legend(fontsize=6, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
+    # Set by hand: matplotlib's own layouts take seconds.
+    figure.subplots_adjust(0.01, 0.01, 0.92, 0.94, wspace=0.25, hspace=0.1)
+    return _drawn(figure)
+
+
+def curves(
+    x: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    x_label: str = "images seen",
+) -> Image.Image:
+    """One panel per title, one line per name; nan leaves a gap."""
+    figure, axes = _figure(1, len(panels), 5.2, 3.6)
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=True):
+        for number, (name, values) in enumerate(lines.items()):
+            style = "-" if number < 10 else "--"
+            axis.plot(x, values, style, marker=".", label=name)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(x_label)
+        axis.grid(alpha=0.3)
+        if 1 < len(lines) <= 20:
+            axis.legend(fontsize=6)
+    figure.tight_layout()
+    return _drawn(figure)
+
+
+def intervals(
+    title: str,
+    rows: Sequence[str],
+    values: Mapping[str, Sequence[tuple[float, float, float]]],
+) -> Image.Image:
+    """For each row and each named series: a value with its interval (value, low, high)."""
+    figure, axes = _figure(1, 1, 8, 1.2 + 0.26 * len(rows))
+    axis = axes[0, 0]
+    y = np.arange(len(rows))
+    for number, (name, series) in enumerate(values.items()):
+        value, low, high = np.array(series, float).T
+        shift = 0.12 * (number - (len(values) - 1) / 2)
+        axis.errorbar(
+            value, y + shift, xerr=[value - low, high - value], fmt="o", ms=3, lw=1, label=name
+        )
+    axis.set_yticks(y, rows, fontsize=8)
+    axis.invert_yaxis()
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_title(title, fontsize=10)
+    axis.legend(fontsize=7, loc="lower left")
+    figure.tight_layout()
+    return _drawn(figure)
+
+
+def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
+    """Counts (true, predicted), coloured by their share of the row."""
+    side = 2 + 0.42 * len(names)
+    figure, axes = _figure(1, 1, side, side)
+    axis = axes[0, 0]
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(matrix.shape):
+        if matrix[i, j]:
+            colour = "white" if share[i, j] > 0.5 else "black"
+            axis.text(j, i, f"{matrix[i, j]}", ha="center", va="center", fontsize=7, color=colour)
+    axis.set_xticks(range(len(names)), names, fontsize=8, rotation=90)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    figure.tight_layout()
+    return _drawn(figure)

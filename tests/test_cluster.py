@@ -1,0 +1,127 @@
+"""``python -m facegan.cluster`` on a tiny run."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facegan import cluster, sample
+
+Run = Callable[..., tuple[int, str]]
+
+SMALL = ["clustering.k=3", "clustering.generated=20"]
+
+
+@pytest.fixture
+def trained(train: Run, tmp_path: Path) -> Path:
+    status, output = train("trainer.max_epochs=1")
+    assert status == 0, output
+    return tmp_path / "run"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_is_clustered_on_the_data_it_was_trained_on(run: Run, trained: Path):
+    status, output = run(cluster, f"ckpt={trained}", *SMALL)
+    assert status == 0, output
+    out = trained / "clusters" / "last"
+    assigned = rows(out / "assignments.csv")
+    assert len(assigned) == len({row["name"] for row in assigned}) == 72  # all of the split
+    with np.load(out / "centroids.npz") as saved:
+        assert len(saved["centroids"]) == 3
+        counts = np.bincount([int(row["cluster"]) for row in assigned], minlength=3)
+        assert saved["sizes"].tolist() == counts.tolist()
+    assert (out / "report.md").read_text() in output
+    assert "| Smiling | " in output
+    assert json.loads((out / "metrics.json").read_text())["data"] == "synthetic"
+    for name in ("sheet.png", "map.png"):
+        assert Image.open(out / name).width > 100
+    assert {row["attribute"] for row in rows(out / "attributes.csv")} >= {"Smiling", "Male"}
+
+
+def test_single_settings_of_the_data_can_be_changed(run: Run, trained: Path, tmp_path: Path):
+    options = ["dataset.n=40", "clustering.split=val", f"out={tmp_path}/there"]
+    status, output = run(cluster, f"ckpt={trained}/checkpoints/last.ckpt", *SMALL, *options)
+    assert status == 0, output
+    assert len(rows(tmp_path / "there" / "assignments.csv")) == 2
+
+
+def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
+    run: Run, trained: Path, tmp_path: Path
+):
+    from facegan.data.store import Store
+    from facegan.media import picture
+
+    run(cluster, f"ckpt={trained}", *SMALL)
+    out = trained / "clusters" / "last"
+    known = {row["name"]: row for row in rows(out / "assignments.csv")}
+    store = Store(next(tmp_path.parent.parent.glob("**/data0/synthetic-16px-*")))
+    import torch
+
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for row in range(10):
+        image = torch.from_numpy(np.asarray(store.images[row]).copy())
+        picture(image).save(pictures / f"{store.names[row]}.png")
+    options = [f"predict={pictures}", f"data_dir={tmp_path}/data"]
+    status, output = run(cluster, f"ckpt={trained}", *SMALL, *options)
+    assert status == 0, output
+    predicted = rows(out / "predictions.csv")
+    assert len(predicted) == 10
+    for row in predicted:
+        expected = known[row["name"].removesuffix(".png")]
+        assert row["cluster"] == expected["cluster"]
+        assert float(row["distance"]) == pytest.approx(float(expected["distance"]), abs=1e-3)
+    assert Image.open(out / "predictions.png").width > 100
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["predict=nowhere"], "There are no clusters in"),
+        (["clustering.attributes=[Smilling]"], "no Smilling; they have: "),
+        (["clustering.k=-1"], "clustering.k must be a whole number"),
+        (["dataset.image_size=32"], "was trained with dataset.image_size=16, not 32"),
+        (["dataset=mnist"], "image_size of MNIST must be one of"),
+        (["dataset.nn=3"], "There is no configuration key dataset.nn"),
+        (["clustering.layers=[7]"], "numbered 1 (at the image) to 2"),
+        (["seed=-1"], "seed must be a whole number"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    run: Run, trained: Path, options: list[str], sentence: str
+):
+    status, output = run(cluster, f"ckpt={trained}", *SMALL, *options)
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
+    assert not (trained / "clusters").exists()
+
+
+def test_a_checkpoint_on_its_own_does_not_say_which_data(run: Run, trained: Path, tmp_path: Path):
+    alone = shutil.copy(trained / "checkpoints" / "last.ckpt", tmp_path / "alone.ckpt")
+    status, output = run(cluster, f"ckpt={alone}")
+    assert status == 2
+    assert "Say which data to use" in output
+    status, output = run(cluster)
+    assert status == 2
+    assert "Say whose features to cluster" in output
+    status, output = run(sample, f"ckpt={alone}", "n=1")  # which needs no data
+    assert status == 0, output
+
+
+def test_attributes_cannot_be_predicted(run: Run, trained: Path):
+    space = "clustering.space=attributes"
+    status, output = run(cluster, f"ckpt={trained}", *SMALL, space)
+    assert status == 0, output
+    status, output = run(cluster, f"ckpt={trained}", *SMALL, space, f"predict={trained}/samples")
+    assert status == 2
+    assert "pictures without labels cannot be assigned" in output
