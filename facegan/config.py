@@ -150,6 +150,7 @@ def _quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*The dirpath has changed from.*",  # ckpt= starts a new run
         ".*your dataloader is not resumable.*",  # it is: see ImageDataModule
+        ".*`val_dataloader` but have no `validation_step`.*",
         ".*module\\(s\\) in eval mode.*",  # the averaged generator
     ):
         warnings.filterwarnings("ignore", message)

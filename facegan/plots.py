@@ -53,6 +53,7 @@ def curves(
     x: Sequence[float],
     panels: Mapping[str, Mapping[str, Sequence[float]]],
     x_label: str = "images seen",
+    logarithmic: bool = False,
 ) -> Image.Image:
     """One panel per title, one line per name; nan leaves a gap."""
     figure, axes = _figure(1, len(panels), 5.2, 3.6)
@@ -62,6 +63,8 @@ def curves(
             axis.plot(x, values, style, marker=".", label=name)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(x_label)
+        if logarithmic:
+            axis.set_xscale("log")
         axis.grid(alpha=0.3)
         if 1 < len(lines) <= 20:
             axis.legend(fontsize=6)
@@ -81,9 +84,9 @@ def intervals(
     for number, (name, series) in enumerate(values.items()):
         value, low, high = np.array(series, float).T
         shift = 0.12 * (number - (len(values) - 1) / 2)
-        axis.errorbar(
-            value, y + shift, xerr=[value - low, high - value], fmt="o", ms=3, lw=1, label=name
-        )
+        # Few bootstrapped draws may all lie on one side of the value.
+        error = np.maximum(0, [value - low, high - value])
+        axis.errorbar(value, y + shift, xerr=error, fmt="o", ms=3, lw=1, label=name)
     axis.set_yticks(y, rows, fontsize=8)
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)

@@ -13,7 +13,7 @@ from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.errors import InputError
 
-GROUPS = ("dataset", "model", "trainer", "callbacks", "logger", "experiment", "debug")
+GROUPS = ("dataset", "model", "trainer", "clustering", "callbacks", "logger", "experiment", "debug")
 OPTIONS = [
     f"{group}={path.stem}"
     for group in GROUPS
@@ -129,7 +129,7 @@ def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
         train()
 
 
-@pytest.mark.parametrize("module", ["train", "sample"])
+@pytest.mark.parametrize("module", ["train", "sample", "cluster", "classify"])
 def test_help_needs_no_torch(module: str):
     code = (
         f"import sys, facegan.{module} as m; sys.argv = ['x', '--help']\n"

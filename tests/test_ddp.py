@@ -40,7 +40,9 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
 ):
     script = tmp_path / "watch.py"
     script.write_text(WATCH)
-    overrides = [*TINY, "trainer.devices=2", "hydra.run.dir=run", f"data_dir={data_dir}"]
+    clusters = ["clustering.k=3", "clustering.n=70", "clustering.generated=10"]
+    overrides = [*TINY, *clusters, "trainer.devices=2", "hydra.run.dir=run"]
+    overrides.append(f"data_dir={data_dir}")
     result = subprocess.run(
         [sys.executable, str(script), *overrides],
         cwd=tmp_path,
@@ -59,7 +61,25 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["run"]
     checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["images_seen"] == 2 * 64  # 4 whole batches of 8 of each rank's 36 images
-    with (run_dir / "metrics.csv").open(newline="") as file:
-        steps = [int(row["step"]) for row in csv.DictReader(file)]
-    assert steps[-1] == 128
+    assert int(_rows(run_dir / "metrics.csv")[-1]["step"]) == 128
     assert result.stderr.count("Everything goes to") == 1
+
+    # Clusters: read by both, found by one, known to both. Before training they are those of one
+    # device, as the networks and the images are.
+    alone = [*TINY, *clusters, "hydra.run.dir=alone", f"data_dir={data_dir}"]
+    command = [sys.executable, "-m", "facegan.train", *alone, "trainer.max_epochs=1"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    together, by_one = (
+        _rows(tmp_path / name / "clusters" / "metrics.csv") for name in ("run", "alone")
+    )
+    assert [row["step"] for row in together] == ["0", "64", "128"]
+    for name, value in by_one[0].items():
+        if name not in ("seconds", "stability"):
+            assert float(together[0][name]) == pytest.approx(float(value), abs=1e-4), name
+    logged = [row for row in _rows(run_dir / "metrics.csv") if row["clusters/inertia"]]
+    assert [row["step"] for row in logged] == ["0", "64", "128"]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

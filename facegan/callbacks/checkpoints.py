@@ -17,14 +17,25 @@ from facegan.files import replacing
 
 
 class Checkpoints(ModelCheckpoint):
-    """Keeps ``{filename}.ckpt`` in ``directory``; ``{epoch}`` counts finished epochs, from 1."""
+    """Keeps ``{filename}.ckpt`` in ``directory``; ``{epoch}`` counts finished epochs, from 1.
 
-    def __init__(self, directory: str, filename: str, every_n_epochs: int, keep: int) -> None:
+    ``monitor``: a metric of which the lowest is kept, instead of the last.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        filename: str,
+        every_n_epochs: int,
+        keep: int,
+        monitor: str | None = None,
+    ) -> None:
         super().__init__(
             dirpath=directory,
             filename=filename,
             every_n_epochs=every_n_epochs,
             save_top_k=keep,
+            monitor=monitor,
             auto_insert_metric_name=False,
             save_on_train_epoch_end=True,
             enable_version_counter=False,

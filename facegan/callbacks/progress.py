@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar with the number of images seen, and epochs counted from 1."""
+    """Lightning's bar with the images a GAN has seen, and epochs counted from 1."""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer)
@@ -20,7 +20,8 @@ class ProgressBar(TQDMProgressBar):
     ) -> dict[str, int | str | float | dict[str, float]]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
-        return {"images": f"{pl_module.images_seen:,}", **metrics}
+        seen = getattr(pl_module, "images_seen", None)
+        return metrics if seen is None else {"images": f"{seen:,}", **metrics}
 
 
 class Throughput(pl.Callback):

@@ -187,6 +187,10 @@ class ImageDataModule(pl.LightningDataModule):
             sampler.skip = self._batches_already_seen() * self.batch_size
         return self._loader(rows, sampler, self.batch_size, drop_last=True)
 
+    def val_dataloader(self) -> DataLoader:
+        """All of val, for those who validate; a GAN does not."""
+        return self.loader("val")
+
     def _batches_already_seen(self) -> int:
         """Of the epoch that a run stopped in the middle of, and is resumed in."""
         fit = self.trainer.fit_loop  # type: ignore[union-attr]

@@ -1,0 +1,431 @@
+"""Tell faces apart by what a discriminator has learned: ``python -m facegan.classify ckpt=...``.
+
+Linear probes on its frozen features, fitted on train, regularised on val, scored on test, beside
+references: the commonest answer, the same probe on pixels and on an untrained discriminator, and a
+network of the same size trained end to end.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from facegan import config
+from facegan.errors import expect, expect_int, expect_number, expect_one_of
+from facegan.files import write_csv
+
+if TYPE_CHECKING:  # at run time only once there is something to classify: --help must be quick
+    import numpy as np
+    from torch import Tensor, nn
+
+    from facegan.classifier import Classifier
+    from facegan.data.base import ImageDataModule
+    from facegan.gan import GAN
+    from facegan.probes import Problem, Scores
+
+log = logging.getLogger(__name__)
+
+REFERENCES = ("majority", "pixels", "untrained", "cnn")
+CALIBRATION_IMAGES = 1024
+READ = "features of D"  # what the probe itself is called in tables
+
+
+def classify(cfg: DictConfig) -> None:
+    """Do what ``cfg.classify`` asks for and write tables and pictures into ``cfg.out``."""
+    _check_values(cfg)
+    from facegan.gan import load_gan
+
+    gan, path = load_gan(cfg.ckpt, cfg.device)
+    out = Path(str(cfg.out)) if cfg.out else config.run_dir_of(path) / "classify" / path.stem
+    if cfg.classify.label is not None:
+        _label(cfg, out)
+        return
+    data = config.build_data(cfg, gan.hp)
+    task = _task_of(data, cfg)
+    if cfg.classify.curve:
+        _curve(cfg, gan, path, data, task, out)
+    elif cfg.classify.probe == "cnn":
+        from facegan import probe_report
+
+        scores = _cnn_scores(cfg, gan, data, task, out)
+        probe_report.results({"cnn": scores}, _facts(cfg, task), out)
+    else:
+        _probe(cfg, gan, data, task, out)
+
+
+def _check_values(cfg: DictConfig) -> None:
+    expect(cfg.ckpt is not None, "Say whose features to use: ckpt=FILE or ckpt=RUN_DIR.")
+    chosen, cnn = cfg.classify, cfg.cnn
+    expect_one_of("classify.probe", chosen.probe, ("logistic", "svm", "cnn"))
+    for reference in chosen.references:
+        expect_one_of("classify.references", reference, REFERENCES)
+    for count in chosen.labels:
+        expect_int("classify.labels", count, at_least=2)
+    expect_int("classify.components", chosen.components, at_least=1)
+    expect_int("classify.bootstrap", chosen.bootstrap, at_least=2)
+    expect_int("classify.n", chosen.n, at_least=1)
+    expect_one_of("classify.curve", chosen.curve, (True, False))
+    expect_int("cnn.max_epochs", cnn.max_epochs, at_least=1)
+    expect_int("cnn.patience", cnn.patience, at_least=1)
+    expect_number("cnn.lr", cnn.lr, low=1e-9)
+    expect_one_of("cnn.weighting", cnn.weighting, ("none", "balanced"))
+    expect_int("seed", cfg.seed, at_least=0)
+
+
+# ---------------------------------------------------------------------- the task
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rows of train (shuffled), val and test, one after the other, with what there is to tell."""
+
+    problem: "Problem"
+    columns: list[int]
+    rows: "np.ndarray"
+    targets: "np.ndarray"
+    train: slice
+    val: slice
+    test: slice
+
+
+def _task_of(data: "ImageDataModule", cfg: DictConfig) -> Task:
+    import numpy as np
+
+    from facegan.clustering import choose_labels
+    from facegan.probes import problem_of
+
+    store = data.store
+    parts = [data.subset(split, seed=cfg.seed) for split in ("train", "val", "test")]
+    rows = np.concatenate(parts)
+    chosen = None if cfg.classify.attributes is None else list(cfg.classify.attributes)
+    labels = choose_labels(
+        "classify.attributes",
+        chosen,
+        store.label_names,
+        store.labels[rows].astype(np.int64),
+        store.class_names,
+    )
+    problem, targets = problem_of(labels.names, labels.values, store.class_names)
+    first, second = len(parts[0]), len(parts[0]) + len(parts[1])
+    return Task(
+        problem,
+        [store.label_names.index(name) for name in labels.names],
+        rows,
+        targets,
+        slice(0, first),
+        slice(first, second),
+        slice(second, len(rows)),
+    )
+
+
+def _facts(cfg: DictConfig, task: Task) -> dict[str, Any]:
+    """What the numbers rest on, for ``scores.json``."""
+    sizes = {name: getattr(task, name) for name in ("train", "val", "test")}
+    return {
+        "checkpoint": str(cfg.ckpt),
+        "probe": cfg.classify.probe,
+        **{name: part.stop - part.start for name, part in sizes.items()},
+    }
+
+
+# ---------------------------------------------------------------------- probes
+
+
+def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out: Path) -> None:
+    import torch
+
+    from facegan import probe_report, probes
+
+    results: dict[str, dict[str, Scores]] = {}
+    seed, draws = cfg.seed, cfg.classify.bootstrap
+    truth = task.targets[task.test]
+    if "majority" in cfg.classify.references:
+        guess = probes.majority(task.targets[task.train], task.problem, len(truth))
+        results["majority"] = probes.score(guess, truth, task.problem, draws, seed)
+    efficiency: list[dict[str, Any]] = []
+    said = None
+    for name in ("pixels", "untrained", READ):
+        if name != READ and name not in cfg.classify.references:
+            continue
+        network: nn.Module | None = None if name == "pixels" else gan.discriminator
+        if name == "untrained":
+            network = _untrained(gan, seed)
+        points = _points(cfg, data, task, network, gan.device, name)
+        train = torch.from_numpy(task.targets[task.train])
+        val = torch.from_numpy(task.targets[task.val])
+        for count in [*(n for n in cfg.classify.labels if n < len(train)), len(train)]:
+            log.info("%s: probe on %s labelled images …", name, f"{count:,}")
+            probe = probes.fit_probe(
+                points[task.train][:count],
+                train[:count],
+                (points[task.val], val),
+                task.problem.heads,
+                cfg.classify.probe,
+            )
+            logits = probe(points[task.test]).detach().numpy()
+            scores = probes.score(logits, truth, task.problem, draws, seed)
+            efficiency.append(
+                {"reads": name, "labels": count, **probe_report.flat(probe_report.overall(scores))}
+            )
+        results[name] = scores
+        said = logits if name == READ else said
+    if "cnn" in cfg.classify.references:
+        results["cnn"] = _cnn_scores(cfg, gan, data, task, out)
+    results = {READ: results.pop(READ), **results}
+    assert said is not None
+    probe_report.efficiency(efficiency, out)
+    probe_report.confusion(said, truth, task.problem, out)
+    probe_report.results(results, _facts(cfg, task), out)
+
+
+def _untrained(gan: "GAN", seed: int) -> "nn.Module":
+    """A discriminator of the same shape that has learned nothing."""
+    import torch
+
+    from facegan.gan import GAN
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return GAN(**dict(gan.hparams)).discriminator.to(gan.device)
+
+
+def _points(
+    cfg: DictConfig,
+    data: "ImageDataModule",
+    task: Task,
+    network: "nn.Module | None",
+    device: Any,
+    name: str,
+) -> "Tensor":
+    """Principal components of all rows, measured on train; of pixels where there is no network."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from facegan import features
+
+    layers = None if cfg.classify.layers is None else list(cfg.classify.layers)
+    if network is not None:
+        known = task.rows[task.train][:CALIBRATION_IMAGES]
+        parts = np.array_split(known, -(-len(known) // features.BATCH))
+        network = features.calibrated(network, (data.images(part, device) for part in parts))
+    read = features.extractor("pixels" if network is None else "features", network, layers)
+    stream = features.stream(read, lambda part: data.images(part, device), task.rows)
+    total = -(-len(task.rows) // features.BATCH)
+    chunks = tqdm(stream, total=total, desc=f"Reading {name}", unit="batch", disable=None)
+    fitted = min(features.FIT_ROWS, task.train.stop)  # on training images alone
+    _, points = features.reduce(
+        chunks,
+        len(task.rows),
+        cfg.classify.components,
+        whiten=False,
+        seed=cfg.seed,
+        fit_rows=fitted,
+    )
+    return points
+
+
+# ---------------------------------------------------------------------- the network of its own
+
+
+def _cnn_scores(
+    cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out: Path
+) -> dict[str, "Scores"]:
+    import torch
+
+    from facegan import probe_report, probes
+
+    network = _cnn(cfg, gan, data, task, out)
+    with torch.inference_mode():
+        parts = torch.from_numpy(task.rows[task.test]).split(256)
+        logits = torch.cat([network(data.images(part.numpy(), network.device)) for part in parts])
+    said = logits.float().cpu().numpy()
+    truth = task.targets[task.test]
+    if cfg.classify.probe == "cnn":
+        probe_report.confusion(said, truth, task.problem, out)
+    return probes.score(said, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
+
+
+def _cnn(
+    cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out: Path
+) -> "Classifier":
+    """The network for this task in ``out`` or ``cnn.ckpt``, trained first if there is none."""
+    import pytorch_lightning as pl
+    import torch
+    from pytorch_lightning.callbacks import EarlyStopping
+
+    from facegan.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
+    from facegan.callbacks.progress import ProgressBar
+    from facegan.classifier import Classifier, load_classifier
+
+    hp, problem = gan.hp, task.problem
+    path = Path(str(cfg.cnn.ckpt)) if cfg.cnn.ckpt else out / "cnn.ckpt"
+    if cfg.cnn.ckpt or path.is_file():
+        found = load_classifier(path, str(gan.device))
+        fits = list(found.hp.names) == list(problem.names) and found.hp.image_size == hp.image_size
+        expect(
+            fits or not cfg.cnn.ckpt,
+            f"{path} tells {', '.join(found.hp.names)} at {found.hp.image_size} px, not what is "
+            "asked for here.",
+        )
+        if fits:
+            log.info("Using the network in %s", path)
+            return found
+    targets = torch.from_numpy(task.targets[task.train])
+    shares = (
+        targets.float().mean(0)
+        if problem.classes is None
+        else torch.bincount(targets, minlength=problem.heads) / len(targets)
+    )
+    balanced = cfg.cnn.weighting == "balanced" and problem.classes is None
+    weights = ((1 - shares) / shares.clamp_min(1e-3)).clamp(0.1, 10) if balanced else None
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    network = Classifier(
+        hp.image_size,
+        hp.channels,
+        hp.width_d,
+        list(problem.names),
+        list(task.columns),
+        shares.tolist(),
+        None if problem.classes is None else list(problem.classes),
+        None if weights is None else weights.tolist(),
+        hp.blocks,
+        float(cfg.cnn.lr),
+    )
+    best = Checkpoints(str(out), "cnn", every_n_epochs=1, keep=1, monitor="val/loss")
+    trainer = pl.Trainer(
+        accelerator=gan.device.type,
+        devices=1,
+        max_epochs=cfg.cnn.max_epochs,
+        callbacks=[
+            best,
+            EarlyStopping("val/loss", patience=cfg.cnn.patience),
+            ProgressBar(),
+        ],
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        plugins=[AtomicCheckpointIO()],
+    )
+    log.info("Training a network of D's size on %s images …", f"{len(targets):,}")
+    trainer.fit(network, datamodule=data, weights_only=True)
+    return load_classifier(path, str(gan.device))
+
+
+# ---------------------------------------------------------------------- over the training
+
+
+def _curve(
+    cfg: DictConfig, gan: "GAN", path: Path, data: "ImageDataModule", task: Task, out: Path
+) -> None:
+    """Probe and clusters of the untrained discriminator and of every checkpoint beside ``path``."""
+    import torch
+
+    from facegan import clustering, features, probe_report, probes
+    from facegan.clustering import Labels
+    from facegan.gan import load_gan, read_checkpoint
+
+    paths = sorted(path.parent.glob("*.ckpt"), key=lambda p: read_checkpoint(p)["images_seen"])
+    seen = {0: None} | {read_checkpoint(p)["images_seen"]: p for p in paths}
+    rows: list[dict[str, Any]] = []
+    kind = "logistic" if cfg.classify.probe == "cnn" else cfg.classify.probe
+    labels = Labels(
+        data.store.labels[task.rows[task.test]][:, task.columns],
+        task.problem.names,
+        data.store.class_names,
+    )
+    for images, file in seen.items():
+        network = _untrained(gan, cfg.seed) if file is None else load_gan(file)[0].discriminator
+        points = _points(cfg, data, task, network, gan.device, f"D after {images:,} images")
+        train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
+        probe = probes.fit_probe(
+            points[task.train], train, (points[task.val], val), task.problem.heads, kind
+        )
+        logits = probe(points[task.test]).detach().numpy()
+        truth = task.targets[task.test]
+        scores = probes.score(logits, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
+        _, white = features.fit_reduction(points[task.test].clone(), 32)
+        clusters = clustering.k_means(white.numpy(), 10, seed=cfg.seed)
+        agreement = clustering.scores(white.numpy(), clusters, labels)
+        nmi = {key: agreement[key] for key in agreement if key.startswith("nmi/")}
+        overall = probe_report.overall(scores)
+        rows.append({"images_seen": images, **probe_report.flat(overall), **nmi})
+        log.info("%s images: accuracy %s", f"{images:,}", overall["accuracy"])
+    probe_report.curve(rows, out)
+    log.info("Curves are in %s", out)
+
+
+# ---------------------------------------------------------------------- labels for new pictures
+
+
+def _label(cfg: DictConfig, out: Path) -> None:
+    """Say what attributes pictures, or a generator's, have, beside those of the real images."""
+    import torch
+    from tqdm import tqdm
+
+    from facegan import probe_report
+    from facegan.classifier import load_classifier, said
+
+    saved = Path(str(cfg.cnn.ckpt)) if cfg.cnn.ckpt else out / "cnn.ckpt"
+    expect(
+        saved.is_file(),
+        f"There is no network to tell labels at {saved}: train it with the same command, with "
+        "classify.probe=cnn instead of classify.label, or name one with cnn.ckpt.",
+    )
+    network = load_classifier(saved, cfg.device)
+    names, batches = _pictures(cfg, network)
+    bar = tqdm(batches, total=-(-len(names) // 64), desc="Labelling", unit="batch", disable=None)
+    with torch.inference_mode():
+        logits = torch.cat([network(images).cpu() for images in bar])
+    heads = network.hp.classes or network.hp.names
+    found = said(logits, network.hp.classes is not None).numpy()
+    rows = [
+        {"name": name, **dict(zip(heads, map(int, row), strict=True))}
+        for name, row in zip(names, found, strict=True)
+    ]
+    write_csv(out / "labels.csv", ["name", *heads], rows)
+    probe_report.prevalence(
+        heads, found, network.seen_prevalence.cpu().numpy(), network.hp.prevalence, out
+    )
+
+
+def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], Iterator["Tensor"]]:
+    """Names, and images in [-1, 1] 64 at a time, of a directory or of a generator."""
+    import numpy as np
+
+    from facegan.data.folder import Folder
+    from facegan.gan import load_gan
+    from facegan.latent import sample_latents
+
+    hp, source = network.hp, Path(str(cfg.classify.label)).expanduser()
+    expect(source.exists(), f"There is nothing at classify.label={source}.")
+    if source.is_file() or (source / "checkpoints" / "last.ckpt").is_file():
+        gan, _ = load_gan(source, cfg.device)
+        expect(
+            (gan.hp.image_size, gan.hp.channels) == (hp.image_size, hp.channels),
+            f"{source} draws {gan.hp.image_size} px with {gan.hp.channels} channels, but the "
+            f"network was trained on {hp.image_size} px with {hp.channels}.",
+        )
+        z = sample_latents(cfg.classify.n, gan.hp.latent_dim, cfg.seed)
+        names = [f"{number:06d}" for number in range(len(z))]
+        return names, (gan.sample(part.to(gan.device)) for part in z.split(64))
+    data = Folder(
+        name="labelled",
+        root=str(source),
+        data_dir=cfg.data_dir,
+        image_size=hp.image_size,
+        channels=hp.channels,
+    )
+    rows = np.arange(len(data.store))
+    parts = np.array_split(rows, -(-len(rows) // 64))
+    return data.store.names, (data.images(part, network.device) for part in parts)
+
+
+def main() -> None:
+    config.run(classify, "classify", config.with_data_of_the_run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""``python -m facegan.classify`` on a tiny run."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facegan import classify
+
+Run = Callable[..., tuple[int, str]]
+
+SMALL = ["classify.components=20", "classify.labels=[20]", "classify.bootstrap=10"]
+LINEAR = [*SMALL, "classify.references=[majority,pixels,untrained]"]
+CNN = [*SMALL, "classify.probe=cnn", "cnn.max_epochs=2"]
+
+
+@pytest.fixture
+def trained(train: Run, tmp_path: Path) -> Path:
+    status, output = train("trainer.max_epochs=1", "dataset.n=200")
+    assert status == 0, output
+    return tmp_path / "run"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("probe", ["logistic", "svm"])
+def test_a_probe_is_read_against_its_references(run: Run, trained: Path, probe: str):
+    status, output = run(classify, f"ckpt={trained}", *LINEAR, f"classify.probe={probe}")
+    assert status == 0, output
+    out = trained / "classify" / "last"
+    scores = rows(out / "scores.csv")
+    reads = dict.fromkeys(row["reads"] for row in scores)
+    assert list(reads) == ["features of D", "majority", "pixels", "untrained"]
+    mean = {row["reads"]: row for row in scores if row["label"] == "mean"}
+    for name, row in mean.items():
+        assert float(row["accuracy_low"]) <= float(row["accuracy_high"])
+        assert name in output
+    precision = {name: float(row["average_precision"]) for name, row in mean.items()}
+    assert min(precision["features of D"], precision["pixels"]) > precision["majority"]
+    facts = json.loads((out / "scores.json").read_text())
+    assert (facts["train"], facts["val"], facts["test"]) == (180, 10, 10)
+    efficiency = rows(out / "label_efficiency.csv")
+    assert [row["labels"] for row in efficiency] == ["20", "180"] * 3
+    for name in ("scores.png", "label_efficiency.png"):
+        assert Image.open(out / name).width > 100
+
+
+def test_only_the_chosen_attributes(run: Run, trained: Path):
+    chosen = "classify.attributes=[Smiling,Male]"
+    status, output = run(classify, f"ckpt={trained}", *LINEAR, chosen)
+    assert status == 0, output
+    labels = {row["label"] for row in rows(trained / "classify" / "last" / "scores.csv")}
+    assert labels == {"Smiling", "Male", "mean"}
+
+
+def test_the_network_reads_labels_of_pictures_and_of_a_generator(
+    run: Run, trained: Path, tmp_path: Path
+):
+    status, output = run(classify, f"ckpt={trained}", *CNN)
+    assert status == 0, output
+    out = trained / "classify" / "last"
+    assert (out / "cnn.ckpt").is_file()
+    assert {row["reads"] for row in rows(out / "scores.csv")} == {"cnn"}
+    written = (out / "cnn.ckpt").stat().st_mtime_ns
+
+    options = ["classify.n=70", f"classify.label={trained}"]
+    status, output = run(classify, f"ckpt={trained}", *options)
+    assert status == 0, output
+    labels = rows(out / "labels.csv")
+    assert len(labels) == 70
+    shares = {row["attribute"]: row for row in rows(out / "prevalence.csv")}
+    smiling = sum(int(row["Smiling"]) for row in labels) / 70
+    assert float(shares["Smiling"]["pictures"]) == pytest.approx(smiling, abs=1e-4)
+    assert 0.3 < float(shares["Smiling"]["labelled"]) < 0.7
+
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(3):
+        Image.new("RGB", (20, 30), (80 * number, 9, 9)).save(pictures / f"{number}.png")
+    status, output = run(
+        classify, f"ckpt={trained}", f"classify.label={pictures}", f"data_dir={tmp_path}/data"
+    )
+    assert status == 0, output
+    assert [row["name"] for row in rows(out / "labels.csv")] == ["0.png", "1.png", "2.png"]
+    assert Image.open(out / "prevalence.png").width > 100
+
+    # A reference that is there already is not trained again.
+    status, output = run(classify, f"ckpt={trained}", *SMALL, "classify.references=[cnn]")
+    assert status == 0, output
+    assert (out / "cnn.ckpt").stat().st_mtime_ns == written
+
+
+def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, run: Run, tmp_path):
+    train("callbacks.periodic.every_n_epochs=1")
+    status, output = run(classify, f"ckpt={tmp_path}/run", *LINEAR, "classify.curve=true")
+    assert status == 0, output
+    curve = rows(tmp_path / "run" / "classify" / "last" / "curve.csv")
+    assert [row["images_seen"] for row in curve] == ["0", "72", "144"]
+    assert {"accuracy", "nmi/Smiling"} <= set(curve[0])
+    assert Image.open(tmp_path / "run" / "classify" / "last" / "curve.png").width > 100
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("classify.probe=forest", "classify.probe must be one of logistic, svm, cnn"),
+        ("classify.references=[pixles]", "classify.references must be one of majority"),
+        ("classify.labels=[1]", "classify.labels must be a whole number of at least 2"),
+        ("classify.attributes=[Smilling]", "no Smilling; they have: "),
+        ("classify.layers=[5]", "numbered 1 (at the image) to 2"),
+        ("classify.label=nowhere", "There is no network to tell labels at"),
+        ("cnn.ckpt=nowhere.ckpt", "nowhere.ckpt is no network that tells labels"),
+        ("cnn.weighting=much", "cnn.weighting must be one of none, balanced"),
+        ("ckpt=nowhere", "There is no checkpoint at nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    run: Run, trained: Path, option: str, sentence: str
+):
+    probe = ["classify.probe=cnn"] if option.startswith("cnn.ckpt") else []
+    status, output = run(classify, f"ckpt={trained}", *SMALL, *probe, option)
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
