@@ -36,6 +36,7 @@ READ = "features of D"  # what the probe itself is called in tables
 def classify(cfg: DictConfig) -> None:
     """Do what ``cfg.classify`` asks for and write tables and pictures into ``cfg.out``."""
     _check_values(cfg)
+    from facegan import features
     from facegan.gan import load_gan
 
     gan, path = load_gan(cfg.ckpt, cfg.device)
@@ -43,6 +44,8 @@ def classify(cfg: DictConfig) -> None:
     if cfg.classify.label is not None:
         _label(cfg, out)
         return
+    if cfg.classify.layers is not None:
+        features.extractor("features", gan.discriminator, list(cfg.classify.layers))
     data = config.build_data(cfg, gan.hp)
     task = _task_of(data, cfg)
     if cfg.classify.curve:

@@ -126,6 +126,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         f"There are no clusters in {out} to assign to: run the same command without predict= "
         "first, or set out= to where they are.",
     )
+    expect(Path(str(cfg.predict)).is_dir(), f"predict={cfg.predict} is not a directory.")
     with np.load(saved) as file:
         arrays = dict(file)
     expect(

@@ -1,6 +1,7 @@
 """Tiny networks on tiny drawn faces: a training takes a second."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,3 +78,23 @@ def train(run: Callable[..., tuple[int, str]], tmp_path: Path) -> Callable[..., 
         return run(module, *TINY, *callbacks, f"hydra.run.dir={tmp_path}/run", *overrides)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def _finished_run(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from facegan import train as module
+
+    directory = tmp_path_factory.mktemp("finished")
+    more = ["dataset.n=200", "trainer.max_epochs=1", "callbacks=[checkpoints]"]
+    argv = ["facegan.train", *TINY, *more, f"data_dir={data_dir}", f"hydra.run.dir={directory}/run"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", argv)
+        patch.chdir(directory)
+        module.main()
+    return directory / "run"
+
+
+@pytest.fixture
+def trained(_finished_run: Path, tmp_path: Path) -> Path:
+    """A tiny run that has ended, with 180 images in train, 10 in val, 10 in test."""
+    return Path(shutil.copytree(_finished_run, tmp_path / "run"))

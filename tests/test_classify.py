@@ -17,19 +17,12 @@ LINEAR = [*SMALL, "classify.references=[majority,pixels,untrained]"]
 CNN = [*SMALL, "classify.probe=cnn", "cnn.max_epochs=2"]
 
 
-@pytest.fixture
-def trained(train: Run, tmp_path: Path) -> Path:
-    status, output = train("trainer.max_epochs=1", "dataset.n=200")
-    assert status == 0, output
-    return tmp_path / "run"
-
-
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("probe", ["logistic", "svm"])
+@pytest.mark.parametrize("probe", ["logistic", pytest.param("svm", marks=pytest.mark.slow)])
 def test_a_probe_is_read_against_its_references(run: Run, trained: Path, probe: str):
     status, output = run(classify, f"ckpt={trained}", *LINEAR, f"classify.probe={probe}")
     assert status == 0, output

@@ -71,9 +71,10 @@ class Clusters(pl.Callback):
             pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if not trainer.is_global_zero:
+        rows = read_csv(self.directory / "metrics.csv")
+        if not (trainer.is_global_zero and rows):
             return
-        picture = _curves(read_csv(self.directory / "metrics.csv"))
+        picture = _curves(rows)
         media.save_png(picture, self.directory / "curves.png")
         log_picture(trainer.loggers, "clusters/curves", picture, pl_module.images_seen)
 

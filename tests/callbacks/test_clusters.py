@@ -60,6 +60,7 @@ def test_training_does_not_notice(train: Train, tmp_path: Path):
         assert torch.equal(value, on["state_dict"][name]), name
 
 
+@pytest.mark.slow
 def test_resumed_clusters_are_those_of_an_uninterrupted_run(train: Train, tmp_path: Path):
     more = [*SMALL[:-1], "callbacks=[clusters,checkpoints]"]
     train(*more, "trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/whole")
