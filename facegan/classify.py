@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # at run time only once there is something to classify: --hel
 log = logging.getLogger(__name__)
 
 REFERENCES = ("majority", "pixels", "untrained", "cnn")
-CALIBRATION_IMAGES = 1024
 READ = "features of D"  # what the probe itself is called in tables
 
 
@@ -204,18 +203,19 @@ def _points(
     name: str,
 ) -> "Tensor":
     """Principal components of all rows, measured on train; of pixels where there is no network."""
-    import numpy as np
     from tqdm import tqdm
 
     from facegan import features
 
     layers = None if cfg.classify.layers is None else list(cfg.classify.layers)
+
+    def images_of(rows: "np.ndarray") -> "Tensor":
+        return data.images(rows, device)
+
     if network is not None:
-        known = task.rows[task.train][:CALIBRATION_IMAGES]
-        parts = np.array_split(known, -(-len(known) // features.BATCH))
-        network = features.calibrated(network, (data.images(part, device) for part in parts))
+        network = features.calibrated(network, images_of, task.rows[task.train])
     read = features.extractor("pixels" if network is None else "features", network, layers)
-    stream = features.stream(read, lambda part: data.images(part, device), task.rows)
+    stream = features.stream(read, images_of, task.rows)
     total = -(-len(task.rows) // features.BATCH)
     chunks = tqdm(stream, total=total, desc=f"Reading {name}", unit="batch", disable=None)
     fitted = min(features.FIT_ROWS, task.train.stop)  # on training images alone

@@ -19,17 +19,22 @@ SPACES = ("features", "pixels")
 BATCH = 64  # images read at a time
 FIT_ROWS = 4096  # 250 MB of DCGAN's 15,360 features at 64 px
 
+CALIBRATION_IMAGES = 1024  # to measure BatchNorm statistics with
+
 Extractor = Callable[[Tensor], Tensor]  # images in [-1, 1] (N, C, H, W) to vectors (N, d)
+Images = Callable[[np.ndarray], Tensor]  # numbers of images to images in [-1, 1]
 
 
-def calibrated(discriminator: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
-    """A frozen copy of D whose BatchNorm statistics are measured on ``batches`` of real images.
+def calibrated(discriminator: nn.Module, images_of: Images, rows: np.ndarray) -> nn.Module:
+    """A frozen copy of D whose BatchNorm statistics are measured on the first of real images.
 
     While training they average over real and generated images alike; the paper's authors, too,
     measured them anew before they read features. D itself is left as it is.
     """
     network = deepcopy(discriminator).requires_grad_(False).eval()
-    ema.recalibrate_batch_norm(network, batches)
+    known = rows[:CALIBRATION_IMAGES]
+    parts = np.array_split(known, -(-len(known) // BATCH))
+    ema.recalibrate_batch_norm(network, (images_of(part) for part in parts))
     return network
 
 
@@ -92,7 +97,7 @@ class Ranks:
 
 def stream(
     read: Extractor,
-    images_of: Callable[[np.ndarray], Tensor],
+    images_of: Images,
     rows: np.ndarray,
     ranks: Ranks | None = None,
 ) -> Iterator[Tensor]:

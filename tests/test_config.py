@@ -129,7 +129,7 @@ def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
         train()
 
 
-@pytest.mark.parametrize("module", ["train", "sample", "cluster", "classify"])
+@pytest.mark.parametrize("module", ["train", "sample", "cluster", "classify", "evaluate"])
 def test_help_needs_no_torch(module: str):
     code = (
         f"import sys, facegan.{module} as m; sys.argv = ['x', '--help']\n"

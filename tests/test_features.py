@@ -21,7 +21,7 @@ def test_calibration_measures_the_given_images_and_leaves_the_network_alone():
     discriminator = network().train()
     before = {name: value.clone() for name, value in discriminator.state_dict().items()}
     batch = images(32)
-    copy = features.calibrated(discriminator, [batch])
+    copy = features.calibrated(discriminator, lambda rows: batch[rows], np.arange(32))
     after = discriminator.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert discriminator.training
@@ -32,7 +32,7 @@ def test_calibration_measures_the_given_images_and_leaves_the_network_alone():
 
 def test_statistics_can_be_saved_and_put_back():
     discriminator = network()
-    first = features.calibrated(discriminator, [images(32)])
+    first = features.calibrated(discriminator, lambda rows: images(32)[rows], np.arange(32))
     second = features.with_statistics(discriminator, features.statistics(first))
     assert torch.equal(first.forward_features(images()), second.forward_features(images()))
 

@@ -24,8 +24,6 @@ from facegan.loggers import log_picture, log_table
 
 log = logging.getLogger(__name__)
 
-CALIBRATION_IMAGES = 1024  # to measure D's BatchNorm statistics with
-
 
 class Clusters(pl.Callback):
     """Clusters a fixed set of images and writes what it finds into ``directory``.
@@ -192,13 +190,14 @@ def read_points(
     if settings.space == "attributes":
         return Points(labels.values.astype(np.float32), np.zeros((0, 1)))
     device = gan.device
+
+    def real_images(numbers: np.ndarray) -> Tensor:
+        return data.images(numbers, device)
+
     network = None
     if settings.space == "features":
-        known = data.subset("train", CALIBRATION_IMAGES, settings.seed)
-        parts = np.array_split(known, -(-len(known) // features.BATCH))
-        network = features.calibrated(
-            gan.discriminator, (data.images(part, device) for part in parts)
-        )
+        known = data.subset("train", features.CALIBRATION_IMAGES, settings.seed)
+        network = features.calibrated(gan.discriminator, real_images, known)
     read = features.extractor(settings.space, network, settings.layers)
     total = len(rows) + settings.generated
     hidden = None if show_progress else True  # None: where there is no terminal
@@ -209,7 +208,7 @@ def read_points(
                 yield chunk
                 bar.update(len(chunk))
 
-        real = features.stream(read, lambda part: data.images(part, device), rows, ranks)
+        real = features.stream(read, real_images, rows, ranks)
         reduction, points = features.reduce(
             watched(real), len(rows), settings.components, seed=settings.seed
         )

@@ -1,0 +1,45 @@
+"""Kernel distance (Bińkowski et al. 2018): with Inception features, the KID. Unbiased."""
+
+import numpy as np
+from torch import Tensor
+
+from facegan.errors import expect
+
+
+def kernel_distance(
+    real: Tensor, generated: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020
+) -> tuple[float, float]:
+    """Mean and standard deviation of the squared MMD of ``subsets`` random parts of ``size``.
+
+    With the kernel ``(x . y / d + 1)^3``. Subsets are drawn as torch-fidelity draws them, so that
+    the same features and seed give the same number.
+    """
+    fewest = min(len(real), len(generated))
+    expect(
+        fewest >= size,
+        f"A kernel distance on subsets of {size} needs as many images, not {fewest}: "
+        f"set kid_subset_size={fewest} or less.",
+    )
+    rng = np.random.RandomState(seed)  # torch-fidelity's
+    distances = [
+        _squared_mmd(
+            real[rng.choice(len(real), size, replace=False)],
+            generated[rng.choice(len(generated), size, replace=False)],
+        )
+        for _ in range(subsets)
+    ]
+    return float(np.mean(distances)), float(np.std(distances))
+
+
+def _squared_mmd(x: Tensor, y: Tensor) -> float:
+    x, y = x.double(), y.double()
+    m = len(x)
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    def without_diagonal(k: Tensor) -> Tensor:
+        return (k.sum() - k.diagonal().sum()) / (m * (m - 1))
+
+    within = without_diagonal(kernel(x, x)) + without_diagonal(kernel(y, y))
+    return float(within - 2 * kernel(x, y).mean())

@@ -1,0 +1,76 @@
+"""Are the generated images new, or does the generator repeat what it was trained on?"""
+
+from dataclasses import dataclass
+
+import torch
+from scipy.stats import binomtest
+from torch import Tensor
+
+from facegan.errors import expect
+
+ROWS = 1024  # of distances held at a time
+SUSPICIOUS = 0.01  # of held-out images look like copies as much as a copy has to
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How many generated images look like copies of a training image.
+
+    An image looks like a copy if one training image is much nearer to it than the next: if the
+    ratio of these two distances is below that of 99 % of held-out real images. So a generator that
+    draws near everything, because it draws smoothly, is not taken for one that copies.
+
+    Attributes:
+        copies: share of generated images that look like copies; about 0.01 if none is one.
+        p: of as many or more by chance (binomial, one-sided).
+        ratio: of each generated image (M,): nearest over second nearest distance.
+        row: of the training image nearest to each (M,).
+    """
+
+    copies: float
+    p: float
+    ratio: Tensor
+    row: Tensor
+
+    @property
+    def copier(self) -> bool:
+        """Whether chance does not explain the copies."""
+        return self.p < 1e-4
+
+
+def memory(train: Tensor, held_out: Tensor, generated: Tensor) -> Memory:
+    """Search ``train`` (N, d) for the nearest to every generated (M, d) and held-out image."""
+    expect(
+        len(train) > 1 and len(held_out) >= 100,
+        "To tell copies from new images takes 100 held-out real images or more: there are "
+        f"{len(held_out)} in val and test.",
+    )
+    usual, _ = _ratio(held_out, train)
+    ratio, row = _ratio(generated, train)
+    threshold = torch.quantile(usual, SUSPICIOUS)
+    copies = int((ratio < threshold).sum())
+    # The threshold is estimated, too: at worst so many of the held-out images are below the true.
+    chance = SUSPICIOUS + 3 * (SUSPICIOUS / len(held_out)) ** 0.5
+    p = binomtest(copies, len(ratio), min(chance, 0.5), alternative="greater").pvalue
+    return Memory(copies / len(ratio), float(p), ratio, row)
+
+
+def _ratio(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance to the nearest of ``known`` over that to the second nearest, and the nearest's row.
+
+    Exact, and a part of the distances at a time.
+    """
+    ratios, rows = [], []
+    for part in queries.split(ROWS):
+        gaps = torch.full((len(part), 2), torch.inf)
+        where = torch.zeros(len(part), 2, dtype=torch.long)
+        for start in range(0, len(known), 8 * ROWS):
+            block = known[start : start + 8 * ROWS]
+            # Without matrix products, whose rounding hides distances near zero.
+            found = torch.cdist(part, block, compute_mode="donot_use_mm_for_euclid_dist")
+            near = found.topk(min(2, len(block)), dim=1, largest=False)
+            gaps, order = torch.cat([gaps, near.values], 1).topk(2, dim=1, largest=False)
+            where = torch.cat([where, near.indices + start], 1).gather(1, order)
+        ratios.append(gaps[:, 0] / gaps[:, 1].clamp_min(1e-12))
+        rows.append(where[:, 0])
+    return torch.cat(ratios), torch.cat(rows)

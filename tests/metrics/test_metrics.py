@@ -1,0 +1,176 @@
+"""Against closed forms, hand-made point sets and the definitions."""
+
+import numpy as np
+import pytest
+import torch
+
+from facegan.errors import InputError
+from facegan.metrics.frechet import frechet_distance, moments
+from facegan.metrics.kernel import kernel_distance
+from facegan.metrics.manifold import manifold
+from facegan.metrics.memory import memory
+from facegan.metrics.sliced import patches, pyramid, sliced_wasserstein
+
+
+def normal(n: int, d: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+# ---------------------------------------------------------------------- Fréchet
+
+
+def test_moments_of_a_stream_are_those_of_the_whole():
+    points = normal(500, 6) * 3 + 1e3
+    streamed = moments(points.split(77))
+    assert streamed.count == 500
+    assert torch.allclose(streamed.mean, points.double().mean(0))
+    assert torch.allclose(streamed.covariance, torch.cov(points.double().T), rtol=1e-6)
+
+
+def test_frechet_distance_of_known_gaussians():
+    # Diagonal covariances: |m|^2 + sum (s - t)^2. Whitened, so that the sample has them exactly.
+    points = normal(1000, 4).double()
+    points -= points.mean(0)
+    points = points @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(points.T))).T
+    s, t = torch.tensor([1.0, 2.0, 3.0, 0.5]), torch.tensor([2.0, 2.0, 1.0, 0.5])
+    shift = torch.tensor([1.0, 0.0, -2.0, 0.0])
+    got = frechet_distance(moments([points * s]), moments([points * t + shift]))
+    assert got == pytest.approx(5 + 1 + 4, rel=1e-9)
+
+
+def test_frechet_distance_agrees_with_the_general_formula():
+    from scipy.linalg import sqrtm
+
+    mix = torch.randn(5, 5, generator=torch.Generator().manual_seed(1))
+    a, b = moments([normal(300, 5)]), moments([normal(300, 5, 2) @ mix + 0.3])
+    root = sqrtm(a.covariance.numpy() @ b.covariance.numpy()).real
+    expected = ((a.mean - b.mean) ** 2).sum() + np.trace(
+        a.covariance.numpy() + b.covariance.numpy() - 2 * root
+    )
+    assert frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-8)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+
+
+def test_too_few_images_for_a_covariance_are_refused():
+    few, many = moments([normal(5, 8)]), moments([normal(50, 8)])
+    with pytest.raises(InputError, match="8 features from 5 images has a singular covariance"):
+        frechet_distance(few, many)
+    assert frechet_distance(few, many, allow_singular=True) > 0
+
+
+# ---------------------------------------------------------------------- kernel
+
+
+def test_kernel_distance_is_unbiased_and_grows_with_the_difference():
+    same, deviation = kernel_distance(normal(2000, 8), normal(2000, 8, 1), 20, 500)
+    assert abs(same) < 3 * deviation
+    near, _ = kernel_distance(normal(2000, 8), normal(2000, 8, 1) + 0.2, 20, 500)
+    far, _ = kernel_distance(normal(2000, 8), normal(2000, 8, 1) + 0.5, 20, 500)
+    assert deviation < near < far
+
+
+def test_kernel_distance_by_hand():
+    x, y = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [1.0]])
+    # (xy + 1)^3: within x 27, within y 1, between 1, 1, 8, 27
+    assert kernel_distance(x, y, 1, 2)[0] == pytest.approx(27 + 1 - 2 * (1 + 1 + 8 + 27) / 4)
+
+
+def test_subsets_larger_than_the_data_are_refused():
+    with pytest.raises(InputError, match="kid_subset_size=10 or less"):
+        kernel_distance(normal(10, 3), normal(20, 3))
+
+
+# ---------------------------------------------------------------------- manifolds
+
+
+def line(*places: float) -> torch.Tensor:
+    return torch.tensor(places, dtype=torch.float32)[:, None]
+
+
+def test_precision_and_recall_by_hand():
+    real, generated = line(0, 1, 2, 3, 10), line(0.5, 1.5, 2.5, 50)
+    got = manifold(real, generated, k=1, k_density=1)
+    # A real one reaches 1 (the one at 10: 7); a generated one 1 (the one at 50: 47.5).
+    assert got.precision == 3 / 4
+    assert got.recall == 1  # 10 is within 47.5 of 50
+    # Those at 0.5, 1.5 and 2.5 are reached by two each; the one at 2.5 not from 10, which is 7.5
+    assert got.density == 6 / 4
+    assert got.coverage == pytest.approx(4 / 5)
+
+
+def test_the_same_distribution_and_its_opposites():
+    real = normal(400, 4)
+    same = manifold(real, normal(400, 4, 1))
+    assert min(same.precision, same.recall, same.coverage) > 0.7
+    assert same.density == pytest.approx(1, abs=0.2)
+    collapsed = manifold(real, normal(400, 4, 1) * 0.01)
+    assert collapsed.precision > 0.95
+    assert max(collapsed.recall, collapsed.coverage) < 0.2
+    noise = manifold(real, normal(400, 4, 1) * 20)
+    assert max(noise.precision, noise.density, noise.coverage) < 0.2
+
+
+def test_too_few_neighbours_are_refused():
+    with pytest.raises(InputError, match="more than 5 images"):
+        manifold(normal(5, 2), normal(10, 2))
+
+
+# ---------------------------------------------------------------------- sliced Wasserstein
+
+
+def test_the_pyramid_adds_up_to_the_image():
+    images = torch.rand(2, 3, 64, 64)
+    levels = pyramid(images)
+    assert [level.shape[-1] for level in levels] == [64, 32, 16]
+    whole = levels[-1]
+    for level in reversed(levels[:-1]):
+        whole = level + torch.nn.functional.interpolate(
+            whole, scale_factor=2, mode="bilinear", align_corners=False
+        )
+    assert torch.allclose(whole, images, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "levels"), [(28, [28]), (32, [32, 16])])
+def test_patches_of_every_level(size: int, levels: list[int]):
+    found = patches(torch.rand(3, 1, size, size))
+    assert list(found) == levels
+    assert all(values.shape == (3 * 128, 49) for values in found.values())
+
+
+def test_other_textures_are_farther():
+    torch.manual_seed(0)
+    smooth = torch.nn.functional.avg_pool2d(torch.rand(200, 3, 34, 34), 3, 1)
+    rough = torch.rand(100, 3, 32, 32)
+    a, b, c = (patches(images)[32] for images in (smooth[:100], smooth[100:], rough))
+    assert sliced_wasserstein(a, a) == 0
+    assert sliced_wasserstein(a, b) < sliced_wasserstein(a, c) / 2
+
+
+# ---------------------------------------------------------------------- copies
+
+
+def test_a_copier_is_caught_and_an_honest_generator_passes():
+    train, held_out = normal(3000, 16), normal(600, 16, 1)
+    honest = memory(train, held_out, normal(500, 16, 2))
+    assert not honest.copier
+    assert honest.copies < 0.04
+    smooth = memory(train, held_out, 0.5 * normal(500, 16, 3))  # near everything, but no copies
+    assert not smooth.copier
+    copies = train[torch.arange(500)] + 0.01 * normal(500, 16, 4)
+    caught = memory(train, held_out, copies)
+    assert caught.copier
+    assert caught.copies == 1
+    assert torch.equal(caught.row, torch.arange(500))
+    few = memory(train, held_out, torch.cat([normal(450, 16, 5), copies[:50]]))  # one in ten
+    assert few.copier
+
+
+def test_exact_copies_have_a_ratio_of_zero():
+    train = normal(200, 3)
+    found = memory(train, normal(100, 3, 1), train[:7])
+    assert found.ratio.max() < 1e-6
+
+
+def test_without_held_out_images_nothing_is_said():
+    with pytest.raises(InputError, match="100 held-out"):
+        memory(normal(10, 2), normal(9, 2), normal(5, 2))

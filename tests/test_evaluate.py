@@ -1,0 +1,136 @@
+"""``python -m facegan.evaluate`` on a tiny run."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facegan import classify, evaluate, sample
+from facegan.errors import InputError
+from facegan.extractors import extractor
+
+Run = Callable[..., tuple[int, str]]
+
+SMALL = ["n=100", "kid_subsets=5", "kid_subset_size=50"]
+PIXELS = [*SMALL, "extractor.kind=pixels", "metrics=[kd,prdc,swd]"]
+
+
+def test_a_generator_is_scored_and_the_real_vectors_are_kept(
+    run: Run, trained: Path, tmp_path: Path
+):
+    options = [f"ckpt={trained}", *PIXELS, f"data_dir={tmp_path}/data"]
+    status, output = run(evaluate, *options)
+    assert status == 0, output
+    found = json.loads((trained / "evaluation" / "last" / "evaluation.json").read_text())
+    assert {"kd_pixels", "precision_pixels", "coverage_pixels", "swd", "swd/16"} <= set(found)
+    assert found["kd_pixels"]["value"] > 0  # noise after one epoch
+    assert found["precision_pixels"]["n"] == found["n"] == 100
+    assert len(found["sha256"]) == 64
+    assert "facegan.evaluate" in found["command"]
+    assert "kd_pixels" in output
+    kept = list((tmp_path / "data").glob("*/vectors/pixels-16-*.npy"))
+    assert len(kept) == 1
+    again = np.load(kept[0])
+    np.save(kept[0], again + 1)  # believed, not read anew
+    status, output = run(evaluate, *options)
+    changed = json.loads((trained / "evaluation" / "last" / "evaluation.json").read_text())
+    assert changed["kd_pixels"]["value"] > found["kd_pixels"]["value"]
+    assert changed["swd"] == found["swd"]
+
+
+def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, trained: Path):
+    status, output = run(evaluate, f"ckpt={trained}", *SMALL)
+    assert status == 2
+    assert "classify.probe=cnn" in output
+    small = ["classify.bootstrap=10", "classify.probe=cnn", "cnn.max_epochs=1"]
+    status, output = run(classify, f"ckpt={trained}", *small)
+    assert status == 0, output
+    status, output = run(evaluate, f"ckpt={trained}", *SMALL, "metrics=[fd,kd]")
+    assert status == 0, output
+    found = json.loads((trained / "evaluation" / "last" / "evaluation.json").read_text())
+    assert found["fd_cnn"]["value"] > 0
+    assert found["fd_cnn"]["error"] >= 0
+    assert "fid" not in found
+
+
+def test_a_folder_of_pictures_is_scored_with_the_same_ruler(
+    run: Run, trained: Path, tmp_path: Path
+):
+    pictures, alone = tmp_path / "pictures", tmp_path / "alone"
+    run(sample, f"ckpt={trained}", "n=100", f"out={pictures}", "grid=false")
+    size = ["dataset.image_size=16", "dataset.channels=3", f"data_dir={tmp_path}/data"]
+    data = ["dataset=synthetic", "dataset.n=200", *size]
+    status, output = run(evaluate, f"samples={pictures}", *PIXELS, *data, f"out={alone}")
+    assert status == 0, output
+    run(evaluate, f"ckpt={trained}", *PIXELS, f"data_dir={tmp_path}/data")
+    theirs = json.loads((alone / "evaluation.json").read_text())
+    ours = json.loads((trained / "evaluation" / "last" / "evaluation.json").read_text())
+    for name in ("kd_pixels", "coverage_pixels", "swd"):
+        assert theirs[name]["value"] == pytest.approx(ours[name]["value"], rel=1e-3), name
+
+
+def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Path):
+    from facegan.data.synthetic import Synthetic
+    from facegan.media import picture
+
+    data = Synthetic(n=1200, image_size=16, data_dir=str(tmp_path / "data"))
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for row in data.train_rows()[:80]:
+        picture(data.raw_images(np.array([row]))[0]).save(copies / f"{row}.png")
+    options = ["dataset=synthetic", "dataset.n=1200", "dataset.image_size=16", "dataset.channels=3"]
+    options += ["extractor.kind=pixels", "metrics=[new]", f"data_dir={tmp_path}/data"]
+    status, output = run(evaluate, f"samples={copies}", *options)
+    assert status == 0, output
+    found = json.loads((tmp_path / "copies_evaluation" / "evaluation.json").read_text())
+    assert found["copies_pixels"]["copier"] is True
+    assert "it repeats training images" in output
+    assert Image.open(tmp_path / "copies_evaluation" / "nearest.png").width > 100
+
+    shutil.rmtree(copies)  # real images that were held out are no copies
+    copies.mkdir()
+    for row in data.store.rows("val"):
+        picture(data.raw_images(np.array([row]))[0]).save(copies / f"{row}.png")
+    run(evaluate, f"samples={copies}", *options)
+    found = json.loads((tmp_path / "copies_evaluation" / "evaluation.json").read_text())
+    assert found["copies_pixels"]["copier"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["metrics=[fid]"], "metrics must be one of fd, kd, prdc, swd, new"),
+        (["metrics=[fd]"], "768 features from 100 images has a singular covariance"),
+        (["kid_subset_size=500"], "set kid_subset_size=100 or less"),
+        (["metrics=[new]"], "100 held-out real images or more: there are 20"),
+        (["extractor.kind=inceptoin"], "nor a model of torchvision"),
+        (["extractor.kind=cnn", "extractor.weights=no.ckpt"], "no.ckpt is no network that tells"),
+        (["samples=here"], "ckpt=FILE or RUN_DIR, or samples=DIR"),
+        (["n=0"], "n must be a whole number of at least 1"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    run: Run, trained: Path, options: list[str], sentence: str
+):
+    given = [o for o in PIXELS if o.split("=")[0] not in {o.split("=")[0] for o in options}]
+    status, output = run(evaluate, f"ckpt={trained}", *given, *options)
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
+    assert not (trained / "evaluation").exists()
+
+
+def test_a_torchvision_model_reads_what_is_before_its_last_layer(tmp_path: Path):
+    from torchvision.models import resnet18
+
+    torch.save(resnet18(weights=None).state_dict(), tmp_path / "weights.pt")
+    read = extractor("resnet18", str(tmp_path / "weights.pt"))
+    assert read.read(torch.rand(2, 1, 16, 16)).shape == (2, 512)
+    assert read.metric("fd") == "fd_resnet18"
+    with pytest.raises(InputError, match="weights of resnet18 cannot be loaded"):
+        extractor("resnet18", str(tmp_path / "none.pt"))
