@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.functional.classification import multiclass_accuracy, multilabel_accuracy
+from torchmetrics.functional.classification import binary_accuracy, multiclass_accuracy
 
 from facegan.errors import InputError
 from facegan.networks import Discriminator
@@ -26,8 +26,10 @@ class Classifier(pl.LightningModule):
     Args:
         names: of the attributes, or of the one label that has ``classes``.
         columns: of the data's labels that hold them.
-        weights: for each attribute, how much more a yes counts than a no.
         prevalence: of each head in the training images.
+        weights: for each attribute, how much more a yes counts than a no; for each class, how much
+            it counts.
+        made_from: what determines the network beside these: data and settings, as text.
     """
 
     seen_prevalence: Tensor  # of what this network says of the validation images, by head
@@ -44,6 +46,7 @@ class Classifier(pl.LightningModule):
         weights: Sequence[float] | None = None,
         blocks: int | None = None,
         lr: float = 1e-3,
+        made_from: str = "",
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -76,12 +79,12 @@ class Classifier(pl.LightningModule):
     def _loss(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the accuracy."""
         targets = labels[:, list(self.hp.columns)]
+        weights: Any = self.weights
         if self.hp.classes is not None:
             targets = targets[:, 0].long()
             accuracy = multiclass_accuracy(logits, targets, logits.shape[1], average="micro")
-            return F.cross_entropy(logits, targets), accuracy
-        accuracy = multilabel_accuracy(logits, targets.int(), logits.shape[1], average="macro")
-        weights: Any = self.weights
+            return F.cross_entropy(logits, targets, weights), accuracy
+        accuracy = binary_accuracy(logits, targets.int())
         loss = F.binary_cross_entropy_with_logits(logits, targets.float(), pos_weight=weights)
         return loss, accuracy
 
@@ -114,14 +117,12 @@ def said(logits: Tensor, classes: bool) -> Tensor:
     return logits > 0
 
 
-def load_classifier(path: Path, device: str = "auto") -> Classifier:
+def load_classifier(path: Path, device: torch.device | str) -> Classifier:
     """The network of a checkpoint, in eval mode; raises InputError if it is none."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         network = Classifier(**saved["hyper_parameters"])
         network.load_state_dict(saved["state_dict"])
-        return network.to(device).eval()
     except Exception as error:  # torch raises a dozen kinds, from zip to pickle
         raise InputError(f"{path} is no network that tells labels: {error}") from error
+    return network.to(device).eval()

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from facegan import config
-from facegan.errors import expect, expect_int, expect_number, expect_one_of
+from facegan.errors import (
+    expect,
+    expect_int,
+    expect_list,
+    expect_number,
+    expect_one_of,
+    expect_seed,
+)
 from facegan.files import write_csv
 
 if TYPE_CHECKING:  # at run time only once there is something to classify: --help must be quick
@@ -62,8 +69,10 @@ def _check_values(cfg: DictConfig) -> None:
     expect(cfg.ckpt is not None, "Say whose features to use: ckpt=FILE or ckpt=RUN_DIR.")
     chosen, cnn = cfg.classify, cfg.cnn
     expect_one_of("classify.probe", chosen.probe, ("logistic", "svm", "cnn"))
+    expect_list("classify.references", chosen.references, "[majority,pixels]")
     for reference in chosen.references:
         expect_one_of("classify.references", reference, REFERENCES)
+    expect_list("classify.labels", chosen.labels, "[100,1000]")
     for count in chosen.labels:
         expect_int("classify.labels", count, at_least=2)
     expect_int("classify.components", chosen.components, at_least=1)
@@ -74,7 +83,10 @@ def _check_values(cfg: DictConfig) -> None:
     expect_int("cnn.patience", cnn.patience, at_least=1)
     expect_number("cnn.lr", cnn.lr, low=1e-9)
     expect_one_of("cnn.weighting", cnn.weighting, ("none", "balanced"))
-    expect_int("seed", cfg.seed, at_least=0)
+    expect_seed("seed", cfg.seed)
+    for key in ("attributes", "layers"):
+        if chosen[key] is not None:
+            expect_list(f"classify.{key}", chosen[key], "[Smiling]" if key[0] == "a" else "[3,4]")
 
 
 # ---------------------------------------------------------------------- the task
@@ -174,12 +186,13 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
             )
         results[name] = scores
         said = logits if name == READ else said
-    if "cnn" in cfg.classify.references:
-        results["cnn"] = _cnn_scores(cfg, gan, data, task, out)
     results = {READ: results.pop(READ), **results}
     assert said is not None
     probe_report.efficiency(efficiency, out)
     probe_report.confusion(said, truth, task.problem, out)
+    if "cnn" in cfg.classify.references:
+        probe_report.results(results, _facts(cfg, task), out)  # not to be lost meanwhile
+        results["cnn"] = _cnn_scores(cfg, gan, data, task, out)
     probe_report.results(results, _facts(cfg, task), out)
 
 
@@ -264,16 +277,23 @@ def _cnn(
     from facegan.classifier import Classifier, load_classifier
 
     hp, problem = gan.hp, task.problem
-    path = Path(str(cfg.cnn.ckpt)) if cfg.cnn.ckpt else out / "cnn.ckpt"
-    if cfg.cnn.ckpt or path.is_file():
-        found = load_classifier(path, str(gan.device))
-        fits = list(found.hp.names) == list(problem.names) and found.hp.image_size == hp.image_size
+    names = list(problem.names)
+    classes = None if problem.classes is None else list(problem.classes)
+    settings = ", ".join(f"{key}={value}" for key, value in cfg.cnn.items() if key != "ckpt")
+    made_from = f"{data.store.path.name}, {len(task.rows):,} images, seed={cfg.seed}, {settings}"
+    if cfg.cnn.ckpt:
+        found = load_classifier(Path(str(cfg.cnn.ckpt)), gan.device)
+        theirs = [found.hp[key] for key in ("names", "classes", "image_size", "channels")]
         expect(
-            fits or not cfg.cnn.ckpt,
-            f"{path} tells {', '.join(found.hp.names)} at {found.hp.image_size} px, not what is "
-            "asked for here.",
+            theirs == [names, classes, hp.image_size, hp.channels],
+            f"{cfg.cnn.ckpt} tells {', '.join(found.hp.names)} at {found.hp.image_size} px with "
+            f"{found.hp.channels} channels, not what is asked for here.",
         )
-        if fits:
+        return found
+    path = out / "cnn.ckpt"
+    if path.is_file():
+        found = load_classifier(path, gan.device)
+        if (found.hp.names, found.hp.made_from) == (names, made_from):
             log.info("Using the network in %s", path)
             return found
     targets = torch.from_numpy(task.targets[task.train])
@@ -282,22 +302,26 @@ def _cnn(
         if problem.classes is None
         else torch.bincount(targets, minlength=problem.heads) / len(targets)
     )
-    balanced = cfg.cnn.weighting == "balanced" and problem.classes is None
-    weights = ((1 - shares) / shares.clamp_min(1e-3)).clamp(0.1, 10) if balanced else None
+    weights = None
+    if cfg.cnn.weighting == "balanced":
+        rare = (1 - shares) if classes is None else torch.full_like(shares, 1 / len(shares))
+        weights = (rare / shares.clamp_min(1e-3)).clamp(0.1, 10)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     network = Classifier(
         hp.image_size,
         hp.channels,
         hp.width_d,
-        list(problem.names),
+        names,
         list(task.columns),
         shares.tolist(),
-        None if problem.classes is None else list(problem.classes),
+        classes,
         None if weights is None else weights.tolist(),
         hp.blocks,
         float(cfg.cnn.lr),
+        made_from,
     )
-    best = Checkpoints(str(out), "cnn", every_n_epochs=1, keep=1, monitor="val/loss")
+    # Under another name until it is done, so that half a training is not taken for a whole one.
+    best = Checkpoints(str(out), "cnn_in_training", every_n_epochs=1, keep=1, monitor="val/loss")
     trainer = pl.Trainer(
         accelerator=gan.device.type,
         devices=1,
@@ -314,7 +338,12 @@ def _cnn(
     )
     log.info("Training a network of D's size on %s images …", f"{len(targets):,}")
     trainer.fit(network, datamodule=data, weights_only=True)
-    return load_classifier(path, str(gan.device))
+    expect(
+        not trainer.interrupted,
+        "Interrupted: the network is not finished, and is trained anew the next time.",
+    )
+    Path(best.best_model_path).replace(path)
+    return load_classifier(path, gan.device)
 
 
 # ---------------------------------------------------------------------- over the training
@@ -326,7 +355,7 @@ def _curve(
     """Probe and clusters of the untrained discriminator and of every checkpoint beside ``path``."""
     import torch
 
-    from facegan import clustering, features, probe_report, probes
+    from facegan import clustering, probe_report, probes
     from facegan.clustering import Labels
     from facegan.gan import load_gan, read_checkpoint
 
@@ -340,7 +369,11 @@ def _curve(
         data.store.class_names,
     )
     for images, file in seen.items():
-        network = _untrained(gan, cfg.seed) if file is None else load_gan(file)[0].discriminator
+        network = (
+            _untrained(gan, cfg.seed)
+            if file is None
+            else load_gan(file, cfg.device)[0].discriminator
+        )
         points = _points(cfg, data, task, network, gan.device, f"D after {images:,} images")
         train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
         probe = probes.fit_probe(
@@ -349,7 +382,8 @@ def _curve(
         logits = probe(points[task.test]).detach().numpy()
         truth = task.targets[task.test]
         scores = probes.score(logits, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
-        _, white = features.fit_reduction(points[task.test].clone(), 32)
+        white = points[task.test][:, :32]
+        white = (white - white.mean(0)) / white.std(0).clamp_min(1e-12)
         clusters = clustering.k_means(white.numpy(), 10, seed=cfg.seed)
         agreement = clustering.scores(white.numpy(), clusters, labels)
         nmi = {key: agreement[key] for key in agreement if key.startswith("nmi/")}
@@ -370,6 +404,7 @@ def _label(cfg: DictConfig, out: Path) -> None:
 
     from facegan import probe_report
     from facegan.classifier import load_classifier, said
+    from facegan.gan import usable_device
 
     saved = Path(str(cfg.cnn.ckpt)) if cfg.cnn.ckpt else out / "cnn.ckpt"
     expect(
@@ -377,7 +412,7 @@ def _label(cfg: DictConfig, out: Path) -> None:
         f"There is no network to tell labels at {saved}: train it with the same command, with "
         "classify.probe=cnn instead of classify.label, or name one with cnn.ckpt.",
     )
-    network = load_classifier(saved, cfg.device)
+    network = load_classifier(saved, usable_device(cfg.device))
     names, batches = _pictures(cfg, network)
     bar = tqdm(batches, total=-(-len(names) // 64), desc="Labelling", unit="batch", disable=None)
     with torch.inference_mode():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from facegan import config
-from facegan.errors import InputError, expect, expect_int
+from facegan.errors import InputError, expect, expect_seed
 from facegan.files import replacing, write_csv, write_json
 
 if TYPE_CHECKING:  # at run time only once there is something to cluster: --help must be quick
@@ -29,7 +29,7 @@ MAPPED = 2000  # images in map.png
 def cluster(cfg: DictConfig) -> None:
     """Cluster the images of ``cfg.dataset`` and write everything about it into ``cfg.out``."""
     expect(cfg.ckpt is not None, "Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
-    expect_int("seed", cfg.seed, at_least=0)
+    expect_seed("seed", cfg.seed)
     from facegan.gan import load_gan
 
     settings: Settings = config.build(cfg, "clustering")
@@ -66,7 +66,7 @@ def _study(cfg: DictConfig, gan: "GAN", settings: "Settings", path: Path, out: P
         _assigned([data.store.names[row] for row in rows], result.points, result.clusters),
     )
     write_json(out / "metrics.json", {"checkpoint": str(path), "data": data.name, **result.scores})
-    _save_clusters(out / "centroids.npz", settings, points, result)
+    _save_clusters(out / "centroids.npz", settings, points, result, gan.images_seen)
     title = f"{path}, {data.name}, {settings.split}"
     report = cluster_report.text(result, title)
     with replacing(out / "report.md") as partial:
@@ -88,7 +88,9 @@ def _assigned(names: list[str], points: "np.ndarray", clusters: "Clusters") -> l
 # ---------------------------------------------------------------------- saved clusters
 
 
-def _save_clusters(path: Path, settings: "Settings", points: "Points", result: "Result") -> None:
+def _save_clusters(
+    path: Path, settings: "Settings", points: "Points", result: "Result", images_seen: int
+) -> None:
     """``centroids`` (k, c) and all that turns an image into a point to compare with them."""
     import numpy as np
 
@@ -97,9 +99,12 @@ def _save_clusters(path: Path, settings: "Settings", points: "Points", result: "
     arrays: dict[str, Any] = {
         "centroids": result.clusters.centroids,
         "sizes": result.clusters.sizes,
+        "images_seen": np.array(images_seen),  # of the network whose features these are
         "space": np.array(settings.space),
         "layers": np.array(settings.layers or [], np.int64),
-        "typical": np.array([result.typical(number) for number in range(result.clusters.k)]),
+        "typical": np.array(
+            ["\n".join(result.typical(number)) for number in range(result.clusters.k)]
+        ),
     }
     if points.reduction is not None:
         arrays |= {"mean": points.reduction.mean, "matrix": points.reduction.matrix}
@@ -144,10 +149,18 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         channels=hp.channels,
     )
     rows = np.arange(len(data.store))
-    try:
-        network = features.with_statistics(gan.discriminator, measured) if measured else None
-    except (KeyError, RuntimeError) as error:
-        raise InputError(f"{saved} was made with another network than {cfg.ckpt}.") from error
+    network = None
+    if str(arrays["space"]) == "features":
+        other = InputError(
+            f"{saved} was made with another network than {cfg.ckpt} is now: cluster anew, without "
+            "predict=."
+        )
+        if int(arrays["images_seen"]) != gan.images_seen:
+            raise other
+        try:
+            network = features.with_statistics(gan.discriminator, measured)
+        except (KeyError, RuntimeError) as error:
+            raise other from error
     layers = arrays["layers"].tolist() or None
     read = features.extractor(str(arrays["space"]), network, layers)
     reduction = features.Reduction(
@@ -166,7 +179,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         _assigned(data.store.names, points, clusters),
     )
     captions = [
-        "\n".join([f"{number}: {size:,} pictures", *str(typical).split(", ")])
+        "\n".join([f"{number}: {size:,} pictures", *str(typical).splitlines()])
         for number, (size, typical) in enumerate(
             zip(clusters.sizes, arrays["typical"], strict=True)
         )

@@ -32,7 +32,7 @@ def sheet(result: Result, real: Images, generated: Images | None = None) -> Imag
         caption = f"{number}: {size / len(result.points):.1%}"
         if covered is not None:
             caption += f", generated {covered.generated[number]:.1%}"
-        captions.append("\n".join([caption, *result.typical(number).split(", ")]))
+        captions.append("\n".join([caption, *result.typical(number)]))
     return contact_sheet(
         result.points,
         result.clusters,
@@ -99,7 +99,7 @@ def unvisited(result: Result) -> str:
     assert result.coverage is not None
     named = []
     for number in result.coverage.unvisited:
-        typical = result.typical(number)
+        typical = ", ".join(result.typical(number))
         share = f"{result.coverage.real[number]:.0%} of the real images"
         named.append(f"{number} ({share}{': ' + typical if typical else ''})")
     several = "s" if len(named) > 1 else ""
@@ -120,7 +120,7 @@ def text(result: Result, title: str) -> str:
     ]
     for number, size in enumerate(clusters.sizes):
         share = f" {covered.generated[number]:.1%} |" if covered else ""
-        typical = result.typical(number)
+        typical = ", ".join(result.typical(number))
         lines.append(f"| {number} | {size:,} | {size / count:.1%} |{share} {typical} |")
     if result.associations:
         lines += [

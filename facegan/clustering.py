@@ -24,7 +24,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics.cluster import contingency_matrix
 
-from facegan.errors import InputError, expect, expect_int, expect_one_of
+from facegan.errors import InputError, expect, expect_int, expect_list, expect_one_of, expect_seed
 from facegan.features import SPACES
 
 MINI_BATCH_FROM = 50_000  # points; fewer are clustered all at once
@@ -69,7 +69,11 @@ class Settings:
             expect_int("clustering.n", self.n, 2)
         expect_one_of("clustering.split", self.split, ("train", "val", "test"))
         expect_int("clustering.generated", self.generated, 0)
-        expect_int("clustering.seed", self.seed, 0)
+        expect_seed("clustering.seed", self.seed)
+        expect(
+            self.layers is None or self.space == "features",
+            f"clustering.layers is for clustering.space=features, not for {self.space}.",
+        )
 
 
 # ---------------------------------------------------------------------- labels
@@ -129,10 +133,8 @@ def choose_labels(
     if chosen is None:
         return Labels(values, list(names), class_names)
     valid = ", ".join(names)
-    expect(
-        not isinstance(chosen, str) and len(chosen) > 0,
-        f"{key} must be a list of names like [{', '.join(names[:2])}], not {chosen!r}.",
-    )
+    expect_list(key, chosen, f"[{', '.join(names[:2])}]")
+    expect(len(chosen) > 0, f"{key} is empty: name some, or set it to null for all.")
     expect(bool(names), f"{key} names attributes, but these data have no labels.")
     unknown = [str(name) for name in chosen if name not in names]
     expect(not unknown, f"{key}: these data have no {', '.join(unknown)}; they have: {valid}.")
@@ -394,6 +396,8 @@ def embed(points: np.ndarray, seed: int = 0, start: np.ndarray | None = None) ->
         flat = np.zeros((count, 2), np.float32)
         flat[:, : min(2, points.shape[1])] = points[:, :2]
         return flat
+    if start is not None and start[:, 0].std() < 1e-12:  # nothing could be told apart then
+        start = None
     if start is not None:  # at the scale that t-SNE begins with
         start = (start / max(1e-12, float(start[:, 0].std())) * 1e-4).astype(np.float32)
     model = TSNE(
@@ -424,9 +428,9 @@ class Result:
     generated: np.ndarray  # the cluster of each generated image; may be empty
     coverage: Coverage | None
 
-    def typical(self, cluster: int) -> str:
-        """``"Smiling x1.6, Blond_Hair x1.4"``, or nothing where nothing is typical."""
-        return ", ".join(str(found) for found in most_typical(self.associations, cluster))
+    def typical(self, cluster: int) -> list[str]:
+        """``["Smiling x1.6", "Blond_Hair x1.4"]``; empty where nothing is typical."""
+        return [str(found) for found in most_typical(self.associations, cluster)]
 
 
 def analyse(

@@ -76,8 +76,8 @@ def build_data(cfg: DictConfig, hp: Any) -> Any:
     """The data module of ``cfg.dataset``, at the image size and with the channels of ``hp``."""
     expect(
         "_target_" in cfg.dataset,
-        f"Say which data to use, like dataset=celeba dataset.root=DIR: {cfg.ckpt} does not lie in "
-        "the directory of a run that tells.",
+        "Say which data to use, like dataset=celeba dataset.root=DIR"
+        + (f": {cfg.ckpt} does not lie in the directory of a run that tells." if cfg.ckpt else "."),
     )
     for key in ("image_size", "channels"):
         asked = cfg.dataset[key]
@@ -151,6 +151,7 @@ def _quieten() -> None:
         ".*The dirpath has changed from.*",  # ckpt= starts a new run
         ".*your dataloader is not resumable.*",  # it is: see ImageDataModule
         ".*`val_dataloader` but have no `validation_step`.*",
+        ".*recommended to use `self.log.*sync_dist.*",  # all ranks log the same
         ".*module\\(s\\) in eval mode.*",  # the averaged generator
     ):
         warnings.filterwarnings("ignore", message)

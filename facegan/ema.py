@@ -42,18 +42,20 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
-    training = network.training
+    if not norms:
+        return
+    modes = [module.training for module in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # PyTorch's way to say: cumulative average
+        norm.train()  # and nothing else: spectral normalisation has something to train, too
     try:
-        network.train()
         for batch in batches:
             network(batch)
     finally:
-        network.train(training)
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, momentum, mode in zip(norms, momenta, modes, strict=True):
             norm.momentum = momentum
+            norm.train(mode)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Errors a user is meant to read: entry points print the sentence and exit, without a traceback."""
 
+from collections.abc import Sequence
+
 
 class FaceganError(Exception):
     """Ends the command with its message, one sentence, and ``exit_code``."""
@@ -38,6 +40,19 @@ def expect_int(name: str, value: object, at_least: int) -> None:
     """Require a whole number (``True`` is none) of at least ``at_least``."""
     valid = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
     expect(valid, f"{name} must be a whole number of at least {at_least}, not {value!r}.")
+
+
+def expect_seed(name: str, value: object) -> None:
+    """Require a seed that every library takes: a whole number from 0 to 2**32 - 1."""
+    expect_int(name, value, at_least=0)
+    expect(value < 2**32, f"{name} must be below 2**32, not {value}.")  # type: ignore[operator]
+
+
+def expect_list(name: str, value: object, example: str) -> None:
+    """Require a list, which on the command line has brackets."""
+    # Hydra's own kind of list is a Sequence, too.
+    valid = isinstance(value, Sequence) and not isinstance(value, str)
+    expect(valid, f"{name} must be a list like {example}, not {value!r}.")
 
 
 def expect_number(name: str, value: object, low: float, high: float = float("inf")) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from facegan import __version__, config
-from facegan.errors import expect, expect_int, expect_one_of
+from facegan.errors import expect, expect_int, expect_list, expect_one_of, expect_seed
 from facegan.files import replacing, write_json
 
 if TYPE_CHECKING:  # at run time only once there is something to evaluate: --help must be quick
@@ -20,11 +20,13 @@ if TYPE_CHECKING:  # at run time only once there is something to evaluate: --hel
 
     from facegan.data.base import ImageDataModule
     from facegan.extractors import Extractor
+    from facegan.metrics.memory import Memory
 
 log = logging.getLogger(__name__)
 
 METRICS = ("fd", "kd", "prdc", "swd", "new")
-SWD_IMAGES = 4096  # at most, of each kind: their patches are held in memory
+SWD_IMAGES = 2048  # at most, of each kind: their patches are held in memory
+ROWS = 4096  # of vectors that are made float64 at a time
 SHOWN = 12  # generated images with their nearest real one
 
 
@@ -32,9 +34,10 @@ def evaluate(cfg: DictConfig) -> None:
     """Score ``cfg.n`` generated images against real ones; write ``evaluation.json``."""
     _check_values(cfg)
     import numpy as np
-    import torch
 
     from facegan.extractors import extractor
+    from facegan.gan import usable_device
+    from facegan.metrics.memory import memory
 
     generated, data, out, facts = _sources(cfg)
     weights = cfg.extractor.weights
@@ -46,23 +49,28 @@ def evaluate(cfg: DictConfig) -> None:
             f"There is no network to compare by at {weights}: make it with python -m "
             f"facegan.classify ckpt={cfg.ckpt} classify.probe=cnn, or set extractor.kind=pixels.",
         )
-    device = facts["device"]
+    device = usable_device(facts["device"])
     read = extractor(cfg.extractor.kind, weights, device)
     rows = data.subset(cfg.split, seed=cfg.seed)
-    numbers = np.arange(facts["n"])
+    held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])
+    _check_enough(cfg, facts["n"], len(rows), len(held_out))
+    numbers = np.random.default_rng(cfg.seed).permutation(facts["of"])[: facts["n"]]
     made = _vectors(read, generated, numbers, "Generated images")
     real = _real_vectors(read, data, rows, cfg.split, device)
-    held_out = torch.zeros(0, made.shape[1])
-    if "new" in cfg.metrics:
-        others = [s for s in ("val", "test") if len(data.store.rows(s))]
-        parts = [_real_vectors(read, data, data.store.rows(s), s, device) for s in others]
-        held_out = torch.cat([held_out, *parts])
 
-    scores, copies = _scores(cfg, read, real, made, held_out)
+    scores = _scores(cfg, read, real, made)
     if "swd" in cfg.metrics:
         scores |= _sliced(cfg, data, rows, generated, numbers)
-    if copies is not None:
-        _draw_nearest(copies, data, rows, generated, out)
+    if "new" in cfg.metrics:  # which the training images decide, whatever is compared with above
+        known = data.subset("train", seed=cfg.seed)
+        trained = (
+            real if cfg.split == "train" else _real_vectors(read, data, known, "train", device)
+        )
+        others = np.random.default_rng(cfg.seed).permutation(held_out)
+        found = memory(trained, _real_vectors(read, data, others, "held out", device), made)
+        said = {"p": found.p, "copier": found.copier}
+        scores[read.metric("copies")] = {"value": found.copies, "error": None, **said}
+        _draw_nearest(found, data, known, generated, numbers, out)
     content = {**facts, "extractor": {"name": read.name, "weights": read.key}, **scores}
     write_json(out / "evaluation.json", content)
     lines = [f"  {name:<24}{_worded(score)}" for name, score in scores.items()]
@@ -75,14 +83,25 @@ def evaluate(cfg: DictConfig) -> None:
 def _check_values(cfg: DictConfig) -> None:
     given = (cfg.ckpt is not None) + (cfg.samples is not None)
     expect(given == 1, "Say what to evaluate: ckpt=FILE or RUN_DIR, or samples=DIR.")
-    for name in ("n", "kid_subsets", "batch_size"):
+    for name in ("n", "kid_subsets"):
         expect_int(name, cfg[name], at_least=1)
     expect_int("kid_subset_size", cfg.kid_subset_size, at_least=2)
-    expect_int("seed", cfg.seed, at_least=0)
+    expect_seed("seed", cfg.seed)
     expect_one_of("split", cfg.split, ("train", "val", "test"))
+    expect_list("metrics", cfg.metrics, "[fd,prdc]")
     expect(len(cfg.metrics) > 0, f"metrics is empty: choose from {', '.join(METRICS)}.")
     for metric in cfg.metrics:
         expect_one_of("metrics", metric, METRICS)
+
+
+def _check_enough(cfg: DictConfig, n: int, real: int, held_out: int) -> None:
+    """Before anything is drawn or read."""
+    from facegan.metrics import kernel, memory
+
+    if "kd" in cfg.metrics:
+        kernel.expect_enough(min(n, real), cfg.kid_subset_size)
+    if "new" in cfg.metrics:
+        memory.expect_enough(held_out)
 
 
 def _sources(
@@ -93,7 +112,7 @@ def _sources(
     from omegaconf import OmegaConf
 
     from facegan.data.folder import Folder
-    from facegan.gan import load_gan
+    from facegan.gan import load_gan, usable_device
     from facegan.latent import sample_latents
 
     facts: dict[str, Any] = {
@@ -110,7 +129,7 @@ def _sources(
         out = config.run_dir_of(path) / "evaluation" / path.stem
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         facts |= {"checkpoint": str(path), "sha256": digest, "images_seen": gan.images_seen}
-        facts |= {"n": cfg.n, "device": str(gan.device)}
+        facts |= {"n": cfg.n, "of": cfg.n, "device": str(gan.device)}
         chosen = Path(str(cfg.out)) if cfg.out else out
         return lambda numbers: gan.sample(z[numbers].to(gan.device)), data, chosen, facts
     sizes = cfg.dataset.image_size, cfg.dataset.channels
@@ -128,9 +147,9 @@ def _sources(
         image_size=sizes[0],
         channels=sizes[1],
     )
-    device = "cpu" if cfg.device == "auto" and not torch.cuda.is_available() else cfg.device
-    device = "cuda" if device == "auto" else device
-    facts |= {"samples": str(folder), "n": min(cfg.n, len(pictures.store)), "device": device}
+    there = len(pictures.store)
+    device = usable_device(cfg.device)
+    facts |= {"samples": str(folder), "n": min(cfg.n, there), "of": there, "device": str(device)}
     out = Path(str(cfg.out)) if cfg.out else folder.parent / f"{folder.name}_evaluation"
     return lambda numbers: pictures.images(numbers, device), data, out, facts
 
@@ -150,39 +169,42 @@ def _vectors(
 
 
 def _real_vectors(
-    read: "Extractor", data: "ImageDataModule", rows: "np.ndarray", split: str, device: str
+    read: "Extractor", data: "ImageDataModule", rows: "np.ndarray", split: str, device: Any
 ) -> "Tensor":
     """Those of ``rows``, kept beside the packed images for the next time."""
     import numpy as np
     import torch
 
-    identity = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:12]
+    order = np.argsort(rows)  # what is kept does not depend on the order asked for
+    identity = hashlib.sha256(rows[order].astype("<i8").tobytes()).hexdigest()[:12]
     cached = data.store.path / "vectors" / f"{read.name}-{read.key}-{identity}.npy"
     if cached.is_file():
-        return torch.from_numpy(np.load(cached))
-    found = _vectors(read, lambda part: data.images(part, device), rows, f"Real images ({split})")
-    with replacing(cached) as partial, partial.open("wb") as file:
-        np.save(file, found.numpy())
-    return found
+        found = torch.from_numpy(np.load(cached))
+    else:
+        what = f"Real images ({split})"
+        found = _vectors(read, lambda part: data.images(part, device), rows[order], what)
+        try:
+            with replacing(cached) as partial, partial.open("wb") as file:
+                np.save(file, found.numpy())
+        except OSError as error:  # of somebody else's disk, or a full one
+            log.warning("Not kept for the next time: %s", error)
+    return found[torch.from_numpy(np.argsort(order))]
 
 
 # ---------------------------------------------------------------------- scores
 
 
-def _scores(
-    cfg: DictConfig, read: "Extractor", real: "Tensor", made: "Tensor", held_out: "Tensor"
-) -> tuple[dict[str, Any], Any]:
-    """By metric: a value with its standard error; and the search for copies, if asked for."""
+def _scores(cfg: DictConfig, read: "Extractor", real: "Tensor", made: "Tensor") -> dict[str, Any]:
+    """By metric: a value with its standard error."""
     from facegan.metrics.frechet import frechet_distance, moments
     from facegan.metrics.kernel import kernel_distance
     from facegan.metrics.manifold import manifold
-    from facegan.metrics.memory import memory
 
     scores: dict[str, Any] = {}
     if "fd" in cfg.metrics:
-        reference = moments([real])
-        value = frechet_distance(reference, moments([made]))
-        halves = [moments([half]) for half in made.chunk(2)]
+        reference = moments(real.split(ROWS))
+        value = frechet_distance(reference, moments(made.split(ROWS)))
+        halves = [moments(half.split(ROWS)) for half in made.chunk(2)]
         enough = min(half.count for half in halves) > made.shape[1]
         split = [frechet_distance(reference, half) for half in halves] if enough else []
         # Two halves are biased alike: what they differ by is noise, of half as many images.
@@ -200,12 +222,7 @@ def _scores(
         for name, value in vars(found).items():
             error = None if name == "density" else (value * (1 - value) / count) ** 0.5
             scores[read.metric(name)] = {"value": value, "error": error, "n": count}
-    copies = None
-    if "new" in cfg.metrics:
-        copies = memory(real, held_out, made)
-        said = {"p": copies.p, "copier": copies.copier}
-        scores[read.metric("copies")] = {"value": copies.copies, "error": None, **said}
-    return scores, copies
+    return scores
 
 
 def _sliced(
@@ -234,10 +251,11 @@ def _sliced(
 
 
 def _draw_nearest(
-    copies: Any,
+    copies: "Memory",
     data: "ImageDataModule",
     rows: "np.ndarray",
     generated: Callable[["np.ndarray"], "Tensor"],
+    numbers: "np.ndarray",
     out: Path,
 ) -> None:
     """``nearest.png``: above, the generated images most like a copy; below, the real ones."""
@@ -246,7 +264,7 @@ def _draw_nearest(
     from facegan import media
 
     most = copies.ratio.argsort()[:SHOWN].numpy()
-    above = media.to_uint8(generated(most).cpu())
+    above = media.to_uint8(generated(numbers[most]).cpu())
     below = data.raw_images(rows[copies.row.numpy()[most]])
     media.save_png(media.grid(torch.cat([above, below]), len(most)), out / "nearest.png")
 

@@ -34,7 +34,9 @@ class Extractor:
         return f"{kind}_{self.name}"
 
 
-def extractor(kind: str, weights: str | None = None, device: str = "cpu") -> Extractor:
+def extractor(
+    kind: str, weights: str | None = None, device: torch.device | str = "cpu"
+) -> Extractor:
     """The extractor called ``kind``.
 
     ``pixels``: the image at 16 pixels, in as many dimensions. ``cnn``: the last layer of the
@@ -71,7 +73,7 @@ def _last_layer(network: Classifier) -> Callable[[Tensor], Tensor]:
     return read
 
 
-def _inception(weights: str | None, device: str) -> Extractor:
+def _inception(weights: str | None, device: torch.device | str) -> Extractor:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
@@ -98,7 +100,7 @@ def _inception(weights: str | None, device: str) -> Extractor:
     return Extractor("inception", _key(network), _without_gradients(read))
 
 
-def _backbone(kind: str, weights: str | None, device: str) -> Extractor:
+def _backbone(kind: str, weights: str | None, device: torch.device | str) -> Extractor:
     from torchvision import models
 
     expect(
@@ -111,14 +113,9 @@ def _backbone(kind: str, weights: str | None, device: str) -> Extractor:
             network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:
         raise InputError(f"The weights of {kind} cannot be loaded: {error}") from error
-    last = (
-        "fc"
-        if hasattr(network, "fc")
-        else "classifier"
-        if hasattr(network, "classifier")
-        else "heads"
-    )
-    setattr(network, last, nn.Identity())
+    last = [name for name in ("fc", "classifier", "head", "heads") if hasattr(network, name)]
+    expect(bool(last), f"extractor.kind={kind}: which of its layers is the last is not known here.")
+    setattr(network, last[0], nn.Identity())
     network = network.to(device).eval()
     mean = torch.tensor([0.485, 0.456, 0.406], device=device)[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225], device=device)[:, None, None]

@@ -144,6 +144,7 @@ def fit_reduction(
     1. Randomised (Halko et al. 2011) and reproducible; the global random state is left alone.
     """
     count, size = vectors.shape
+    expect(bool(vectors.isfinite().all()), "There are non-finite features: nothing can be read.")
     mean = vectors.mean(0)
     vectors -= mean
     deviation = vectors.square().mean(0).sqrt()

@@ -308,15 +308,21 @@ def load_gan(path: str | Path, device: str = "auto") -> tuple[GAN, Path]:
     is one. Raises InputError where there is no such checkpoint or device.
     """
     checkpoint = read_checkpoint(path)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    there = usable_device(device)
     gan = GAN(**checkpoint["hyper_parameters"])
+    gan.load_state_dict(checkpoint["state_dict"])
+    gan.on_load_checkpoint(checkpoint)
+    return gan.to(there).eval(), checkpoint["path"]
+
+
+def usable_device(name: str) -> torch.device:
+    """``auto`` (a GPU if there is one), or a device as torch names it, if it can be used."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        gan.load_state_dict(checkpoint["state_dict"])
-        gan.on_load_checkpoint(checkpoint)
-        return gan.to(device).eval(), checkpoint["path"]
+        return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:  # "CUDA is not available" and its kind
-        raise InputError(f"device={device}: {_first_line(error)}") from error
+        raise InputError(f"device={name}: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

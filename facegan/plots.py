@@ -88,6 +88,7 @@ def intervals(
         error = np.maximum(0, [value - low, high - value])
         axis.errorbar(value, y + shift, xerr=error, fmt="o", ms=3, lw=1, label=name)
     axis.set_yticks(y, rows, fontsize=8)
+    axis.margins(y=0.02)
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)
     axis.set_title(title, fontsize=10)

@@ -53,6 +53,7 @@ def problem_of(
     )
     count = int(values.max()) + 1
     classes = class_names.get(names[0]) or [str(number) for number in range(count)]
+    expect(len(classes) > 1, f"All images have the same {names[0]}: there is nothing to tell.")
     return Problem(list(names), classes), values[:, 0].astype(np.int64)
 
 

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from facegan import __version__, config
-from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of
+from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of, expect_seed
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
@@ -78,8 +78,7 @@ def train(cfg: DictConfig) -> None:
 
 def _check_values(cfg: DictConfig) -> None:
     """Values that no constructor of ours sees."""
-    expect_int("seed", cfg.seed, at_least=0)
-    expect(cfg.seed < 2**32, f"seed must be below 2**32, not {cfg.seed}.")
+    expect_seed("seed", cfg.seed)
     epochs = cfg.trainer.max_epochs
     if epochs != -1:
         expect_int("trainer.max_epochs (-1: without end)", epochs, at_least=1)

@@ -1,5 +1,6 @@
 """What the discriminator tells apart: k-means on its features after every epoch."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class Clusters(pl.Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._rows = data.subset(settings.split, settings.n, settings.seed)
         self._labels = chosen_labels(data, self._rows, settings)
+        digest = hashlib.sha256(str(data.store.path.name).encode() + self._rows.tobytes()).digest()
+        self._images = np.frombuffer(digest, np.uint8).copy()  # which these are
         if settings.space == "features":
             features.extractor("features", pl_module.discriminator, settings.layers)
 
@@ -77,12 +80,14 @@ class Clusters(pl.Callback):
         log_picture(trainer.loggers, "clusters/curves", picture, pl_module.images_seen)
 
     def state_dict(self) -> dict[str, Any]:
-        state = {"assignments": self._assignments, "map": self._map}
-        return {k: None if v is None else torch.from_numpy(v) for k, v in state.items()}
+        state = {"assignments": self._assignments, "map": self._map, "images": self._images}
+        return {k: torch.from_numpy(v) for k, v in state.items() if v is not None}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        state = {k: None if v is None else v.numpy() for k, v in state_dict.items()}
-        self._assignments, self._map = state["assignments"], state["map"]
+        state = {k: v.numpy() for k, v in state_dict.items()}
+        known = state.get("images")
+        if known is not None and np.array_equal(known, self._images):  # not of other images
+            self._assignments, self._map = state.get("assignments"), state.get("map")
 
     # ------------------------------------------------------------------ what
 
@@ -101,20 +106,30 @@ class Clusters(pl.Callback):
             show_progress=trainer.progress_bar_callback is not None,
         )
         metrics: dict[str, float] = {}
+        failure = None
         if trainer.is_global_zero:
-            previous = self._assignments
-            if previous is not None and len(previous) != len(self._rows):
-                previous = self._map = None  # resumed with other settings
-            result = clustering.analyse(
-                points.real, self._labels, self.settings, previous, points.generated
-            )
-            self._assignments = result.clusters.assignments
-            self._write(trainer, result, points, epoch, pl_module.images_seen)
-            row = {"epoch": epoch, "step": pl_module.images_seen, **result.scores}
-            row["seconds"] = round(perf_counter() - began, 2)
-            append_csv(self.directory / "metrics.csv", row)
-            metrics = {f"clusters/{name}": value for name, value in result.scores.items()}
-        return strategy.broadcast(metrics)
+            try:
+                metrics = self._analyse(trainer, points, epoch, pl_module.images_seen, began)
+            except Exception as error:  # the others would wait for ever
+                failure = error
+        metrics, failed = strategy.broadcast((metrics, failure is not None))
+        if failure is not None:
+            raise failure
+        expect(not failed, "The first process could not cluster: see what it says.")
+        return metrics
+
+    def _analyse(
+        self, trainer: pl.Trainer, points: "Points", epoch: int, seen: int, began: float
+    ) -> dict[str, float]:
+        result = clustering.analyse(
+            points.real, self._labels, self.settings, self._assignments, points.generated
+        )
+        self._assignments = result.clusters.assignments
+        self._write(trainer, result, points, epoch, seen)
+        row = {"epoch": epoch, "step": seen, **result.scores}
+        row["seconds"] = round(perf_counter() - began, 2)
+        append_csv(self.directory / "metrics.csv", row)
+        return {f"clusters/{name}": value for name, value in result.scores.items()}
 
     def _write(
         self, trainer: pl.Trainer, result: Result, points: "Points", epoch: int, seen: int
@@ -188,7 +203,8 @@ def read_points(
     Every one of ``ranks`` has to call it, and all get the same.
     """
     if settings.space == "attributes":
-        return Points(labels.values.astype(np.float32), np.zeros((0, 1)))
+        # A class is one of many, not a quantity: a column for each.
+        return Points(labels.binary()[1].astype(np.float32), np.zeros((0, 1)))
     device = gan.device
 
     def real_images(numbers: np.ndarray) -> Tensor:

@@ -14,12 +14,7 @@ def kernel_distance(
     With the kernel ``(x . y / d + 1)^3``. Subsets are drawn as torch-fidelity draws them, so that
     the same features and seed give the same number.
     """
-    fewest = min(len(real), len(generated))
-    expect(
-        fewest >= size,
-        f"A kernel distance on subsets of {size} needs as many images, not {fewest}: "
-        f"set kid_subset_size={fewest} or less.",
-    )
+    expect_enough(min(len(real), len(generated)), size)
     rng = np.random.RandomState(seed)  # torch-fidelity's
     distances = [
         _squared_mmd(
@@ -29,6 +24,15 @@ def kernel_distance(
         for _ in range(subsets)
     ]
     return float(np.mean(distances)), float(np.std(distances))
+
+
+def expect_enough(images: int, size: int) -> None:
+    """Raise InputError if there are fewer images than a subset has."""
+    expect(
+        images >= size,
+        f"A kernel distance on subsets of {size} needs as many images, not {images}: "
+        f"set kid_subset_size={images} or less.",
+    )
 
 
 def _squared_mmd(x: Tensor, y: Tensor) -> float:

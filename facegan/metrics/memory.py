@@ -9,6 +9,7 @@ from torch import Tensor
 from facegan.errors import expect
 
 ROWS = 1024  # of distances held at a time
+HELD_OUT = 2000  # at most: the search is exact
 SUSPICIOUS = 0.01  # of held-out images look like copies as much as a copy has to
 
 
@@ -40,19 +41,25 @@ class Memory:
 
 def memory(train: Tensor, held_out: Tensor, generated: Tensor) -> Memory:
     """Search ``train`` (N, d) for the nearest to every generated (M, d) and held-out image."""
-    expect(
-        len(train) > 1 and len(held_out) >= 100,
-        "To tell copies from new images takes 100 held-out real images or more: there are "
-        f"{len(held_out)} in val and test.",
-    )
-    usual, _ = _ratio(held_out, train)
+    expect_enough(len(held_out))
+    usual, _ = _ratio(held_out[:HELD_OUT], train)
+    usual = usual[usual > 0]  # pictures that are in the training set as well, exactly
     ratio, row = _ratio(generated, train)
-    threshold = torch.quantile(usual, SUSPICIOUS)
+    threshold = torch.quantile(usual, SUSPICIOUS) if len(usual) else torch.tensor(1.0)
     copies = int((ratio < threshold).sum())
     # The threshold is estimated, too: at worst so many of the held-out images are below the true.
-    chance = SUSPICIOUS + 3 * (SUSPICIOUS / len(held_out)) ** 0.5
+    chance = SUSPICIOUS + 3 * (SUSPICIOUS / max(1, len(usual))) ** 0.5
     p = binomtest(copies, len(ratio), min(chance, 0.5), alternative="greater").pvalue
     return Memory(copies / len(ratio), float(p), ratio, row)
+
+
+def expect_enough(held_out: int) -> None:
+    """Raise InputError if so few held-out images say nothing about what is usual."""
+    expect(
+        held_out >= 100,
+        "To tell copies from new images takes 100 held-out real images or more: there are "
+        f"{held_out} in val and test.",
+    )
 
 
 def _ratio(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
