@@ -47,7 +47,7 @@ def classify(cfg: DictConfig) -> None:
 
     gan, path = load_gan(cfg.ckpt, cfg.device)
     out = Path(str(cfg.out)) if cfg.out else config.run_dir_of(path) / "classify" / path.stem
-    if cfg.classify.label is not None:
+    if cfg.label is not None:
         _label(cfg, out)
         return
     if cfg.classify.layers is not None:
@@ -77,7 +77,7 @@ def _check_values(cfg: DictConfig) -> None:
         expect_int("classify.labels", count, at_least=2)
     expect_int("classify.components", chosen.components, at_least=1)
     expect_int("classify.bootstrap", chosen.bootstrap, at_least=2)
-    expect_int("classify.n", chosen.n, at_least=1)
+    expect_int("n", cfg.n, at_least=1)
     expect_one_of("classify.curve", chosen.curve, (True, False))
     expect_int("cnn.max_epochs", cnn.max_epochs, at_least=1)
     expect_int("cnn.patience", cnn.patience, at_least=1)
@@ -410,7 +410,7 @@ def _label(cfg: DictConfig, out: Path) -> None:
     expect(
         saved.is_file(),
         f"There is no network to tell labels at {saved}: train it with the same command, with "
-        "classify.probe=cnn instead of classify.label, or name one with cnn.ckpt.",
+        "classify.probe=cnn instead of label, or name one with cnn.ckpt.",
     )
     network = load_classifier(saved, usable_device(cfg.device))
     names, batches = _pictures(cfg, network)
@@ -437,8 +437,8 @@ def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], It
     from facegan.gan import load_gan
     from facegan.latent import sample_latents
 
-    hp, source = network.hp, Path(str(cfg.classify.label)).expanduser()
-    expect(source.exists(), f"There is nothing at classify.label={source}.")
+    hp, source = network.hp, Path(str(cfg.label)).expanduser()
+    expect(source.exists(), f"There is nothing at label={source}.")
     if source.is_file() or (source / "checkpoints" / "last.ckpt").is_file():
         gan, _ = load_gan(source, cfg.device)
         expect(
@@ -446,7 +446,7 @@ def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], It
             f"{source} draws {gan.hp.image_size} px with {gan.hp.channels} channels, but the "
             f"network was trained on {hp.image_size} px with {hp.channels}.",
         )
-        z = sample_latents(cfg.classify.n, gan.hp.latent_dim, cfg.seed)
+        z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
         names = [f"{number:06d}" for number in range(len(z))]
         return names, (gan.sample(part.to(gan.device)) for part in z.split(64))
     data = Folder(

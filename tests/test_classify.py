@@ -62,7 +62,7 @@ def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     assert {row["reads"] for row in rows(out / "scores.csv")} == {"cnn"}
     written = (out / "cnn.ckpt").stat().st_mtime_ns
 
-    options = ["classify.n=70", f"classify.label={trained}"]
+    options = ["n=70", f"label={trained}"]
     status, output = run(classify, f"ckpt={trained}", *options)
     assert status == 0, output
     labels = rows(out / "labels.csv")
@@ -77,7 +77,7 @@ def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     for number in range(3):
         Image.new("RGB", (20, 30), (80 * number, 9, 9)).save(pictures / f"{number}.png")
     status, output = run(
-        classify, f"ckpt={trained}", f"classify.label={pictures}", f"data_dir={tmp_path}/data"
+        classify, f"ckpt={trained}", f"label={pictures}", f"data_dir={tmp_path}/data"
     )
     assert status == 0, output
     assert [row["name"] for row in rows(out / "labels.csv")] == ["0.png", "1.png", "2.png"]
@@ -108,7 +108,7 @@ def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, ru
         ("classify.labels=[1]", "classify.labels must be a whole number of at least 2"),
         ("classify.attributes=[Smilling]", "no Smilling; they have: "),
         ("classify.layers=[5]", "numbered 1 (at the image) to 2"),
-        ("classify.label=nowhere", "There is no network to tell labels at"),
+        ("label=nowhere", "There is no network to tell labels at"),
         ("cnn.ckpt=nowhere.ckpt", "nowhere.ckpt is no network that tells labels"),
         ("cnn.weighting=much", "cnn.weighting must be one of none, balanced"),
         ("ckpt=nowhere", "There is no checkpoint at nowhere"),
