@@ -100,6 +100,14 @@ def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, ru
     assert Image.open(tmp_path / "run" / "classify" / "last" / "curve.png").width > 100
 
 
+def test_a_network_for_a_single_attribute(run: Run, trained: Path):
+    options = ["classify.attributes=[Smiling]", "cnn.weighting=balanced"]
+    status, output = run(classify, f"ckpt={trained}", *CNN, *options)
+    assert status == 0, output
+    (row,) = rows(trained / "classify" / "last" / "scores.csv")
+    assert (row["reads"], row["label"]) == ("cnn", "Smiling")
+
+
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
@@ -107,6 +115,9 @@ def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, ru
         ("classify.references=[pixles]", "classify.references must be one of majority"),
         ("classify.labels=[1]", "classify.labels must be a whole number of at least 2"),
         ("classify.attributes=[Smilling]", "no Smilling; they have: "),
+        ("classify.labels=100", "classify.labels must be a list like"),
+        ("classify.attributes=Smiling", "classify.attributes must be a list like"),
+        ("seed=4294967296", "seed must be below 2**32"),
         ("classify.layers=[5]", "numbered 1 (at the image) to 2"),
         ("label=nowhere", "There is no network to tell labels at"),
         ("cnn.ckpt=nowhere.ckpt", "nowhere.ckpt is no network that tells labels"),

@@ -118,3 +118,27 @@ def test_attributes_cannot_be_predicted(run: Run, trained: Path):
     status, output = run(cluster, f"ckpt={trained}", *SMALL, space, f"predict={trained}")
     assert status == 2
     assert "pictures without labels cannot be assigned" in output
+
+
+def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
+    train: Run, run: Run, tmp_path: Path
+):
+    train("model.norm_d=group", "trainer.max_epochs=1")
+    ckpt = f"ckpt={tmp_path}/run"
+    run(cluster, ckpt, *SMALL)
+    options = [f"predict={tmp_path}/run/samples", f"data_dir={tmp_path}/data"]
+    status, output = run(cluster, ckpt, *SMALL, *options)
+    assert status == 0, output
+    train(f"resume={tmp_path}/run", "trainer.max_epochs=2")
+    status, output = run(cluster, ckpt, *SMALL, *options)
+    assert status == 2
+    assert "cluster anew" in output
+
+
+def test_classes_are_no_quantities():
+    from facegan.callbacks.clusters import read_points
+    from facegan.clustering import Labels, Settings
+
+    labels = Labels(np.array([[0], [2], [1], [2]]), ["digit"])
+    points = read_points(Settings(space="attributes"), None, None, np.arange(4), labels).real
+    assert points.tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]]

@@ -74,6 +74,14 @@ def test_resumed_clusters_are_those_of_an_uninterrupted_run(train: Train, tmp_pa
     assert whole == resumed
 
 
+def test_clusters_of_other_images_are_not_gone_on_from(train: Train, tmp_path: Path):
+    train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", "trainer.max_epochs=1")
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "clustering.seed=5")
+    assert status == 0, output
+    written = rows(tmp_path / "run" / "clusters" / "metrics.csv")
+    assert [row["stability"] == "" for row in written] == [True, False, True]
+
+
 @pytest.mark.parametrize("space", ["attributes", "pixels"])
 def test_other_spaces(train: Train, tmp_path: Path, space: str):
     chosen = "clustering.attributes=[Smiling,Male]"

@@ -171,6 +171,13 @@ def test_exact_copies_have_a_ratio_of_zero():
     assert found.ratio.max() < 1e-6
 
 
+def test_held_out_images_that_are_in_the_training_set_hide_no_copier():
+    train = normal(1000, 8)
+    held_out = torch.cat([normal(300, 8, 1), train[:50]])
+    assert memory(train, held_out, train[100:400]).copier
+    assert not memory(train, held_out, normal(300, 8, 2)).copier
+
+
 def test_without_held_out_images_nothing_is_said():
     with pytest.raises(InputError, match="100 held-out"):
         memory(normal(10, 2), normal(9, 2), normal(5, 2))
