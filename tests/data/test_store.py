@@ -171,7 +171,8 @@ def test_workers_start_without_torch():
 # ---------------------------------------------------------------------- several processes
 
 PREPARE = """
-import logging, sys
+import logging, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 from pathlib import Path
 from facegan.data.store import prepare
 from stand_ins import Counting, source
