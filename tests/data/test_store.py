@@ -172,7 +172,7 @@ def test_workers_start_without_torch():
 
 PREPARE = """
 import logging, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells may have it ignored
 from pathlib import Path
 from facegan.data.store import prepare
 from stand_ins import Counting, source
