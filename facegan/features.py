@@ -183,7 +183,8 @@ def reduce(
     fit_rows = min(fit_rows, count)
     held: Tensor | None = None
     filled = 0
-    points: list[Tensor] = []
+    points: Tensor | None = None  # whole from the start: small pieces would fragment the heap
+    done = 0
     reduction: Reduction | None = None
     for chunk in chunks:
         chunk = chunk.to("cpu", torch.float32)
@@ -196,9 +197,12 @@ def reduce(
             chunk = chunk[take:]
             if filled == fit_rows:
                 reduction, first = fit_reduction(held, components, whiten, seed)
-                points.append(first)
-                held = None
-        if reduction is not None and len(chunk):
-            points.append(reduction(chunk))
+                points = torch.empty(count, first.shape[1])
+                points[: len(first)] = first
+                done, held = len(first), None
+        if reduction is not None and points is not None and len(chunk):
+            points[done : done + len(chunk)] = reduction(chunk)
+            done += len(chunk)
     assert reduction is not None, "fewer rows came than were announced"
-    return reduction, torch.cat(points)
+    assert points is not None
+    return reduction, points
