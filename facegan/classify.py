@@ -46,7 +46,7 @@ def classify(cfg: DictConfig) -> None:
     from facegan.gan import load_gan
 
     gan, path = load_gan(cfg.ckpt, cfg.device)
-    out = Path(str(cfg.out)) if cfg.out else config.run_dir_of(path) / "classify" / path.stem
+    out = config.out_dir(cfg, config.run_dir_of(path) / "classify" / path.stem)
     if cfg.label is not None:
         _label(cfg, out)
         return
@@ -155,6 +155,7 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
 
     results: dict[str, dict[str, Scores]] = {}
     seed, draws = cfg.seed, cfg.classify.bootstrap
+    train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
     truth = task.targets[task.test]
     if "majority" in cfg.classify.references:
         guess = probes.majority(task.targets[task.train], task.problem, len(truth))
@@ -168,8 +169,6 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
         if name == "untrained":
             network = _untrained(gan, seed)
         points = _points(cfg, data, task, network, gan.device, name)
-        train = torch.from_numpy(task.targets[task.train])
-        val = torch.from_numpy(task.targets[task.val])
         for count in [*(n for n in cfg.classify.labels if n < len(train)), len(train)]:
             log.info("%s: probe on %s labelled images …", name, f"{count:,}")
             probe = probes.fit_probe(
@@ -216,8 +215,6 @@ def _points(
     name: str,
 ) -> "Tensor":
     """Principal components of all rows, measured on train; of pixels where there is no network."""
-    from tqdm import tqdm
-
     from facegan import features
 
     layers = None if cfg.classify.layers is None else list(cfg.classify.layers)
@@ -229,8 +226,7 @@ def _points(
         network = features.calibrated(network, images_of, task.rows[task.train])
     read = features.extractor("pixels" if network is None else "features", network, layers)
     stream = features.stream(read, images_of, task.rows)
-    total = -(-len(task.rows) // features.BATCH)
-    chunks = tqdm(stream, total=total, desc=f"Reading {name}", unit="batch", disable=None)
+    chunks = features.with_progress(stream, task.rows, f"Reading {name}")
     fitted = min(features.FIT_ROWS, task.train.stop)  # on training images alone
     _, points = features.reduce(
         chunks,
@@ -359,8 +355,8 @@ def _curve(
     from facegan.clustering import Labels
     from facegan.gan import load_gan, read_checkpoint
 
-    paths = sorted(path.parent.glob("*.ckpt"), key=lambda p: read_checkpoint(p)["images_seen"])
-    seen = {0: None} | {read_checkpoint(p)["images_seen"]: p for p in paths}
+    found = ((read_checkpoint(p)["images_seen"], p) for p in path.parent.glob("*.ckpt"))
+    seen = {0: None} | dict(sorted(found))
     rows: list[dict[str, Any]] = []
     kind = "logistic" if cfg.classify.probe == "cnn" else cfg.classify.probe
     labels = Labels(
@@ -368,6 +364,8 @@ def _curve(
         task.problem.names,
         data.store.class_names,
     )
+    train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
+    truth = task.targets[task.test]
     for images, file in seen.items():
         network = (
             _untrained(gan, cfg.seed)
@@ -375,12 +373,10 @@ def _curve(
             else load_gan(file, cfg.device)[0].discriminator
         )
         points = _points(cfg, data, task, network, gan.device, f"D after {images:,} images")
-        train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
         probe = probes.fit_probe(
             points[task.train], train, (points[task.val], val), task.problem.heads, kind
         )
         logits = probe(points[task.test]).detach().numpy()
-        truth = task.targets[task.test]
         scores = probes.score(logits, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
         white = points[task.test][:, :32]
         white = (white - white.mean(0)) / white.std(0).clamp_min(1e-12)
@@ -433,7 +429,6 @@ def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], It
     """Names, and images in [-1, 1] 64 at a time, of a directory or of a generator."""
     import numpy as np
 
-    from facegan.data.folder import Folder
     from facegan.gan import load_gan
     from facegan.latent import sample_latents
 
@@ -449,13 +444,7 @@ def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], It
         z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
         names = [f"{number:06d}" for number in range(len(z))]
         return names, (gan.sample(part.to(gan.device)) for part in z.split(64))
-    data = Folder(
-        name="labelled",
-        root=str(source),
-        data_dir=cfg.data_dir,
-        image_size=hp.image_size,
-        channels=hp.channels,
-    )
+    data = config.pictures_in(source, cfg, hp, "labelled")
     rows = np.arange(len(data.store))
     parts = np.array_split(rows, -(-len(rows) // 64))
     return data.store.names, (data.images(part, network.device) for part in parts)

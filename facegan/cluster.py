@@ -35,7 +35,7 @@ def cluster(cfg: DictConfig) -> None:
     settings: Settings = config.build(cfg, "clustering")
     gan, path = load_gan(cfg.ckpt, cfg.device)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
-    out = Path(str(cfg.out)) if cfg.out else config.run_dir_of(path) / "clusters" / name
+    out = config.out_dir(cfg, config.run_dir_of(path) / "clusters" / name)
     if cfg.predict is not None:
         _predict(cfg, gan, out)
     else:
@@ -119,11 +119,9 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
     """Assign the pictures in the directory ``cfg.predict`` to the clusters saved in ``out``."""
     import numpy as np
     import torch
-    from tqdm import tqdm
 
     from facegan import cluster_report, features, media
     from facegan.clustering import Clusters
-    from facegan.data.folder import Folder
 
     saved = out / "centroids.npz"
     expect(
@@ -140,14 +138,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
     )
     prefix = "batch_norm/"
     measured = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-    hp = gan.hp
-    data = Folder(
-        name="predicted",
-        root=str(cfg.predict),
-        data_dir=cfg.data_dir,
-        image_size=hp.image_size,
-        channels=hp.channels,
-    )
+    data = config.pictures_in(cfg.predict, cfg, gan.hp, "predicted")
     rows = np.arange(len(data.store))
     network = None
     if str(arrays["space"]) == "features":
@@ -167,8 +158,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["matrix"])
     )
     stream = features.stream(read, lambda part: data.images(part, gan.device), rows)
-    batches = -(-len(rows) // features.BATCH)
-    chunks = tqdm(stream, total=batches, desc="Assigning", unit="batch", disable=None)
+    chunks = features.with_progress(stream, rows, "Assigning")
     points = torch.cat([reduction(chunk.cpu()) for chunk in chunks]).numpy()
 
     clusters = Clusters(arrays["centroids"], np.zeros(0, np.int64), 0.0)

@@ -88,6 +88,24 @@ def build_data(cfg: DictConfig, hp: Any) -> Any:
     return build(cfg, "dataset", image_size=hp.image_size, channels=hp.channels)
 
 
+def pictures_in(root: object, cfg: DictConfig, hp: Any, name: str) -> Any:
+    """The data module of a directory of pictures, at the image size and channels of ``hp``."""
+    from facegan.data.folder import Folder
+
+    return Folder(
+        name=name,
+        root=str(root),
+        data_dir=cfg.data_dir,
+        image_size=hp.image_size,
+        channels=hp.channels,
+    )
+
+
+def out_dir(cfg: DictConfig, default: Path) -> Path:
+    """The directory that a command writes to: ``cfg.out``, if it is given."""
+    return Path(str(cfg.out)) if cfg.out else default
+
+
 def run(
     task: Callable[[DictConfig], Any],
     config_name: str,

@@ -111,7 +111,6 @@ def _sources(
     import torch
     from omegaconf import OmegaConf
 
-    from facegan.data.folder import Folder
     from facegan.gan import load_gan, usable_device
     from facegan.latent import sample_latents
 
@@ -126,12 +125,11 @@ def _sources(
         gan, path = load_gan(cfg.ckpt, cfg.device)
         data = config.build_data(cfg, gan.hp)
         z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
-        out = config.run_dir_of(path) / "evaluation" / path.stem
+        out = config.out_dir(cfg, config.run_dir_of(path) / "evaluation" / path.stem)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         facts |= {"checkpoint": str(path), "sha256": digest, "images_seen": gan.images_seen}
         facts |= {"n": cfg.n, "of": cfg.n, "device": str(gan.device)}
-        chosen = Path(str(cfg.out)) if cfg.out else out
-        return lambda numbers: gan.sample(z[numbers].to(gan.device)), data, chosen, facts
+        return lambda numbers: gan.sample(z[numbers].to(gan.device)), data, out, facts
     sizes = cfg.dataset.image_size, cfg.dataset.channels
     expect(
         None not in sizes,
@@ -139,18 +137,13 @@ def _sources(
     )
     folder = Path(str(cfg.samples)).expanduser()
     expect(folder.is_dir(), f"samples={folder} is not a directory.")
-    data = config.build_data(cfg, OmegaConf.create({"image_size": sizes[0], "channels": sizes[1]}))
-    pictures = Folder(
-        name="samples",
-        root=str(folder),
-        data_dir=cfg.data_dir,
-        image_size=sizes[0],
-        channels=sizes[1],
-    )
+    hp = OmegaConf.create({"image_size": sizes[0], "channels": sizes[1]})
+    data = config.build_data(cfg, hp)
+    pictures = config.pictures_in(folder, cfg, hp, "samples")
     there = len(pictures.store)
     device = usable_device(cfg.device)
     facts |= {"samples": str(folder), "n": min(cfg.n, there), "of": there, "device": str(device)}
-    out = Path(str(cfg.out)) if cfg.out else folder.parent / f"{folder.name}_evaluation"
+    out = config.out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
     return lambda numbers: pictures.images(numbers, device), data, out, facts
 
 
@@ -158,14 +151,11 @@ def _vectors(
     read: "Extractor", images_of: Callable[["np.ndarray"], "Tensor"], rows: "np.ndarray", what: str
 ) -> "Tensor":
     import torch
-    from tqdm import tqdm
 
     from facegan import features
 
-    total = -(-len(rows) // features.BATCH)
-    chunks = features.stream(read.read, images_of, rows)
-    bar = tqdm(chunks, total=total, desc=what, unit="batch", disable=None)
-    return torch.cat([chunk.cpu() for chunk in bar])
+    chunks = features.with_progress(features.stream(read.read, images_of, rows), rows, what)
+    return torch.cat([chunk.cpu() for chunk in chunks])
 
 
 def _real_vectors(

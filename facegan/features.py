@@ -4,13 +4,14 @@ Memory stays bounded however many images there are: the reduction is measured on
 ``FIT_ROWS`` of them (so hand them over in random order) and applied to the rest as they come.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from facegan import ema
 from facegan.errors import InputError, expect, expect_int, expect_one_of
@@ -116,6 +117,12 @@ def stream(
         padded = np.resize(mine if len(mine) else block, BATCH)  # all must hand in as much
         vectors = ranks.gather(read(images_of(padded)).clone()).flatten(0, 1)
         yield vectors[: len(block)]
+
+
+def with_progress(chunks: Iterator[Tensor], rows: Sized, title: str) -> Iterator[Tensor]:
+    """:func:`stream` of ``rows``, with a bar where there is a terminal."""
+    batches = -(-len(rows) // BATCH)
+    return iter(tqdm(chunks, total=batches, desc=title, unit="batch", disable=None))
 
 
 @dataclass(frozen=True)

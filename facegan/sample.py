@@ -33,7 +33,7 @@ def sample(cfg: DictConfig) -> None:
     from facegan.gan import load_gan
 
     model, path = load_gan(cfg.ckpt, cfg.device)
-    out = Path(str(cfg.out)) if cfg.out else _default_out(path, cfg)
+    out = config.out_dir(cfg, _default_out(path, cfg))
     out.mkdir(parents=True, exist_ok=True)
     first = _write_npz(model, cfg, out) if cfg.format == "npz" else _write_pngs(model, cfg, out)
     if cfg.grid:

@@ -1,6 +1,5 @@
 """``python -m facegan.classify`` on a tiny run."""
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 
 from facegan import classify
+from facegan.files import read_csv
 
 Run = Callable[..., tuple[int, str]]
 
@@ -17,17 +17,12 @@ LINEAR = [*SMALL, "classify.references=[majority,pixels,untrained]"]
 CNN = [*SMALL, "classify.probe=cnn", "cnn.max_epochs=2"]
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.parametrize("probe", ["logistic", pytest.param("svm", marks=pytest.mark.slow)])
 def test_a_probe_is_read_against_its_references(run: Run, trained: Path, probe: str):
     status, output = run(classify, f"ckpt={trained}", *LINEAR, f"classify.probe={probe}")
     assert status == 0, output
     out = trained / "classify" / "last"
-    scores = rows(out / "scores.csv")
+    scores = read_csv(out / "scores.csv")
     reads = dict.fromkeys(row["reads"] for row in scores)
     assert list(reads) == ["features of D", "majority", "pixels", "untrained"]
     mean = {row["reads"]: row for row in scores if row["label"] == "mean"}
@@ -38,7 +33,7 @@ def test_a_probe_is_read_against_its_references(run: Run, trained: Path, probe: 
     assert min(precision["features of D"], precision["pixels"]) > precision["majority"]
     facts = json.loads((out / "scores.json").read_text())
     assert (facts["train"], facts["val"], facts["test"]) == (180, 10, 10)
-    efficiency = rows(out / "label_efficiency.csv")
+    efficiency = read_csv(out / "label_efficiency.csv")
     assert [row["labels"] for row in efficiency] == ["20", "180"] * 3
     for name in ("scores.png", "label_efficiency.png"):
         assert Image.open(out / name).width > 100
@@ -48,7 +43,7 @@ def test_only_the_chosen_attributes(run: Run, trained: Path):
     chosen = "classify.attributes=[Smiling,Male]"
     status, output = run(classify, f"ckpt={trained}", *LINEAR, chosen)
     assert status == 0, output
-    labels = {row["label"] for row in rows(trained / "classify" / "last" / "scores.csv")}
+    labels = {row["label"] for row in read_csv(trained / "classify" / "last" / "scores.csv")}
     assert labels == {"Smiling", "Male", "mean"}
 
 
@@ -59,15 +54,15 @@ def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     assert status == 0, output
     out = trained / "classify" / "last"
     assert (out / "cnn.ckpt").is_file()
-    assert {row["reads"] for row in rows(out / "scores.csv")} == {"cnn"}
+    assert {row["reads"] for row in read_csv(out / "scores.csv")} == {"cnn"}
     written = (out / "cnn.ckpt").stat().st_mtime_ns
 
     options = ["n=70", f"label={trained}"]
     status, output = run(classify, f"ckpt={trained}", *options)
     assert status == 0, output
-    labels = rows(out / "labels.csv")
+    labels = read_csv(out / "labels.csv")
     assert len(labels) == 70
-    shares = {row["attribute"]: row for row in rows(out / "prevalence.csv")}
+    shares = {row["attribute"]: row for row in read_csv(out / "prevalence.csv")}
     smiling = sum(int(row["Smiling"]) for row in labels) / 70
     assert float(shares["Smiling"]["pictures"]) == pytest.approx(smiling, abs=1e-4)
     assert 0.3 < float(shares["Smiling"]["labelled"]) < 0.7
@@ -80,7 +75,7 @@ def test_the_network_reads_labels_of_pictures_and_of_a_generator(
         classify, f"ckpt={trained}", f"label={pictures}", f"data_dir={tmp_path}/data"
     )
     assert status == 0, output
-    assert [row["name"] for row in rows(out / "labels.csv")] == ["0.png", "1.png", "2.png"]
+    assert [row["name"] for row in read_csv(out / "labels.csv")] == ["0.png", "1.png", "2.png"]
     assert Image.open(out / "prevalence.png").width > 100
 
     # A reference that is there already is not trained again, unless it is to be another one.
@@ -94,7 +89,7 @@ def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, ru
     train("callbacks.periodic.every_n_epochs=1")
     status, output = run(classify, f"ckpt={tmp_path}/run", *LINEAR, "classify.curve=true")
     assert status == 0, output
-    curve = rows(tmp_path / "run" / "classify" / "last" / "curve.csv")
+    curve = read_csv(tmp_path / "run" / "classify" / "last" / "curve.csv")
     assert [row["images_seen"] for row in curve] == ["0", "72", "144"]
     assert {"accuracy", "nmi/Smiling"} <= set(curve[0])
     assert Image.open(tmp_path / "run" / "classify" / "last" / "curve.png").width > 100
@@ -104,7 +99,7 @@ def test_a_network_for_a_single_attribute(run: Run, trained: Path):
     options = ["classify.attributes=[Smiling]", "cnn.weighting=balanced"]
     status, output = run(classify, f"ckpt={trained}", *CNN, *options)
     assert status == 0, output
-    (row,) = rows(trained / "classify" / "last" / "scores.csv")
+    (row,) = read_csv(trained / "classify" / "last" / "scores.csv")
     assert (row["reads"], row["label"]) == ("cnn", "Smiling")
 
 

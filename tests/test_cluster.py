@@ -1,6 +1,5 @@
 """``python -m facegan.cluster`` on a tiny run."""
 
-import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -11,22 +10,18 @@ import pytest
 from PIL import Image
 
 from facegan import cluster, sample
+from facegan.files import read_csv
 
 Run = Callable[..., tuple[int, str]]
 
 SMALL = ["clustering.k=3", "clustering.generated=20"]
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_a_run_is_clustered_on_the_data_it_was_trained_on(run: Run, trained: Path):
     status, output = run(cluster, f"ckpt={trained}", *SMALL)
     assert status == 0, output
     out = trained / "clusters" / "last"
-    assigned = rows(out / "assignments.csv")
+    assigned = read_csv(out / "assignments.csv")
     assert len(assigned) == len({row["name"] for row in assigned}) == 180  # all of the split
     with np.load(out / "centroids.npz") as saved:
         assert len(saved["centroids"]) == 3
@@ -37,14 +32,14 @@ def test_a_run_is_clustered_on_the_data_it_was_trained_on(run: Run, trained: Pat
     assert json.loads((out / "metrics.json").read_text())["data"] == "synthetic"
     for name in ("sheet.png", "map.png"):
         assert Image.open(out / name).width > 100
-    assert {row["attribute"] for row in rows(out / "attributes.csv")} >= {"Smiling", "Male"}
+    assert {row["attribute"] for row in read_csv(out / "attributes.csv")} >= {"Smiling", "Male"}
 
 
 def test_single_settings_of_the_data_can_be_changed(run: Run, trained: Path, tmp_path: Path):
     options = ["dataset.n=40", "clustering.split=val", f"out={tmp_path}/there"]
     status, output = run(cluster, f"ckpt={trained}/checkpoints/last.ckpt", *SMALL, *options)
     assert status == 0, output
-    assert len(rows(tmp_path / "there" / "assignments.csv")) == 2
+    assert len(read_csv(tmp_path / "there" / "assignments.csv")) == 2
 
 
 def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
@@ -55,7 +50,7 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
 
     run(cluster, f"ckpt={trained}", *SMALL)
     out = trained / "clusters" / "last"
-    known = {row["name"]: row for row in rows(out / "assignments.csv")}
+    known = {row["name"]: row for row in read_csv(out / "assignments.csv")}
     store = Store(next(tmp_path.parent.parent.glob("**/data0/synthetic-16px-*")))
     import torch
 
@@ -67,7 +62,7 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
     options = [f"predict={pictures}", f"data_dir={tmp_path}/data"]
     status, output = run(cluster, f"ckpt={trained}", *SMALL, *options)
     assert status == 0, output
-    predicted = rows(out / "predictions.csv")
+    predicted = read_csv(out / "predictions.csv")
     assert len(predicted) == 10
     for row in predicted:
         expected = known[row["name"].removesuffix(".png")]

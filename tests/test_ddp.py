@@ -1,12 +1,13 @@
 """Two processes on the CPU: what every rank must agree on, and what it must not."""
 
-import csv
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from facegan.files import read_csv
 
 from .conftest import TINY
 
@@ -61,7 +62,7 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["run"]
     checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["images_seen"] == 2 * 64  # 4 whole batches of 8 of each rank's 36 images
-    assert int(_rows(run_dir / "metrics.csv")[-1]["step"]) == 128
+    assert int(read_csv(run_dir / "metrics.csv")[-1]["step"]) == 128
     assert result.stderr.count("Everything goes to") == 1
 
     # Clusters: read by both, found by one, known to both. Before training they are those of one
@@ -70,16 +71,11 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
     command = [sys.executable, "-m", "facegan.train", *alone, "trainer.max_epochs=1"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
     together, by_one = (
-        _rows(tmp_path / name / "clusters" / "metrics.csv") for name in ("run", "alone")
+        read_csv(tmp_path / name / "clusters" / "metrics.csv") for name in ("run", "alone")
     )
     assert [row["step"] for row in together] == ["0", "64", "128"]
     for name, value in by_one[0].items():
         if name not in ("seconds", "stability"):
             assert float(together[0][name]) == pytest.approx(float(value), rel=1e-4, abs=1e-4), name
-    logged = [row for row in _rows(run_dir / "metrics.csv") if row["clusters/inertia"]]
+    logged = [row for row in read_csv(run_dir / "metrics.csv") if row["clusters/inertia"]]
     assert [row["step"] for row in logged] == ["0", "64", "128"]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))

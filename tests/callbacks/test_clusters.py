@@ -1,6 +1,5 @@
 """k-means beside the training: what it writes, and that the training does not notice."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,17 +8,13 @@ import torch
 from PIL import Image
 
 from facegan import train as train_module
+from facegan.files import read_csv
 
 from ..conftest import TINY
 
 Train = Callable[..., tuple[int, str]]
 
 SMALL = ["clustering.k=3", "clustering.n=40", "clustering.generated=20", "callbacks=[clusters]"]
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Path):
@@ -29,7 +24,7 @@ def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Pa
     pictures = [f"{kind}_{epoch:03d}.png" for kind in ("epoch", "map") for epoch in range(3)]
     for name in [*pictures, "curves.png"]:
         assert Image.open(clusters / name).width > 100
-    written = rows(clusters / "metrics.csv")
+    written = read_csv(clusters / "metrics.csv")
     assert [row["epoch"] for row in written] == ["0", "1", "2"]
     assert [row["step"] for row in written] == ["0", "72", "144"]
     assert written[0]["stability"] == ""
@@ -38,11 +33,11 @@ def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Pa
         assert sum(shares) == pytest.approx(1)
         assert 0 <= float(row["nmi/Smiling"]) <= 1
         assert 0 <= float(row["js"]) <= 0.7
-    logged = [row for row in rows(tmp_path / "run" / "metrics.csv") if row["clusters/inertia"]]
+    logged = [row for row in read_csv(tmp_path / "run" / "metrics.csv") if row["clusters/inertia"]]
     assert [row["step"] for row in logged] == ["0", "72", "144"]
     for ours, theirs in zip(written, logged, strict=True):
         assert float(ours["inertia"]) == pytest.approx(float(theirs["clusters/inertia"]), rel=1e-5)
-    table = rows(clusters / "attributes.csv")
+    table = read_csv(clusters / "attributes.csv")
     assert {row["cluster"] for row in table} == {"0", "1", "2"}
     assert {"Smiling", "Eyeglasses"} <= {row["attribute"] for row in table}
 
@@ -68,7 +63,7 @@ def test_resumed_clusters_are_those_of_an_uninterrupted_run(train: Train, tmp_pa
     status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=3")
     assert status == 0, output
     whole, resumed = (
-        [{**row, "seconds": ""} for row in rows(tmp_path / name / "clusters" / "metrics.csv")]
+        [{**row, "seconds": ""} for row in read_csv(tmp_path / name / "clusters" / "metrics.csv")]
         for name in ("whole", "run")
     )
     assert whole == resumed
@@ -78,7 +73,7 @@ def test_clusters_of_other_images_are_not_gone_on_from(train: Train, tmp_path: P
     train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", "trainer.max_epochs=1")
     status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "clustering.seed=5")
     assert status == 0, output
-    written = rows(tmp_path / "run" / "clusters" / "metrics.csv")
+    written = read_csv(tmp_path / "run" / "clusters" / "metrics.csv")
     assert [row["stability"] == "" for row in written] == [True, False, True]
 
 
@@ -87,7 +82,7 @@ def test_other_spaces(train: Train, tmp_path: Path, space: str):
     chosen = "clustering.attributes=[Smiling,Male]"
     status, output = train(*SMALL, f"clustering.space={space}", chosen, "trainer.max_epochs=1")
     assert status == 0, output
-    last = rows(tmp_path / "run" / "clusters" / "metrics.csv")[-1]
+    last = read_csv(tmp_path / "run" / "clusters" / "metrics.csv")[-1]
     named = {name.removeprefix("nmi/") for name in last if name.startswith("nmi/")}
     assert named == {"Smiling", "Male", "combination", "mean"}
     assert ("js" in last) == (space == "pixels")
@@ -123,7 +118,7 @@ def test_pictures_without_labels_are_clustered_all_the_same(run, tmp_path: Path)
     data = ["dataset=folder", f"dataset.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
     status, output = run(train_module, *overrides, *SMALL, *data, "trainer.max_epochs=1")
     assert status == 0, output
-    last = rows(tmp_path / "run" / "clusters" / "metrics.csv")[-1]
+    last = read_csv(tmp_path / "run" / "clusters" / "metrics.csv")[-1]
     assert "silhouette" in last
     assert not [name for name in last if name.startswith("nmi")]
 
