@@ -12,11 +12,13 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from facegan import ema
+from facegan.augment import POLICIES, augment
 from facegan.errors import (
     DivergedError,
     InputError,
     expect,
     expect_int,
+    expect_list,
     expect_number,
     expect_one_of,
 )
@@ -44,6 +46,7 @@ class GAN(pl.LightningModule):
         gp_weight: for ``wgan-gp``: weight of its gradient penalty.
         r1_gamma, r2_gamma: weight of ``gamma / 2 * ||grad D||^2`` on real and on fake images.
         penalty_every: R1 and R2 only every so many steps, and so many times as strong.
+        augment: what D's images are changed by, of ``facegan.augment.POLICIES``.
         accumulate: batches per optimizer step.
         clip: largest norm of each network's gradient; ``None``: no clipping.
         ema_half_life: of the averaged generator, in images; 0: no averaging.
@@ -72,6 +75,7 @@ class GAN(pl.LightningModule):
         r1_gamma: float = 0.0,
         r2_gamma: float = 0.0,
         penalty_every: int = 1,
+        augment: Sequence[str] = (),
         lr_g: float = 2e-4,
         lr_d: float = 2e-4,
         betas_g: Sequence[float] = (0.5, 0.999),
@@ -116,6 +120,7 @@ class GAN(pl.LightningModule):
     def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
         """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line a term."""
         hp, D = self.hp, self.discriminator
+        real, fake = augment(real, hp.augment), augment(fake, hp.augment)
         logits_real, logits_fake = D(real).float(), D(fake).float()
         if hp.label_smoothing > 0:
             loss = smoothing_loss(logits_real, logits_fake, hp.label_smoothing)
@@ -131,11 +136,12 @@ class GAN(pl.LightningModule):
 
     def loss_g(self, fake: Tensor, real: Tensor) -> Tensor:
         """L_G: how far ``fake`` is from being taken for real."""
-        D = self.discriminator
-        if self.hp.loss != "rpgan":
-            return LOSSES[self.hp.loss].g(D(fake).float(), torch.empty(0))
+        hp, D = self.hp, self.discriminator
+        fake = augment(fake, hp.augment)
+        if hp.loss != "rpgan":
+            return LOSSES[hp.loss].g(D(fake).float(), torch.empty(0))
         with torch.no_grad():
-            logits_real = D(real).float()
+            logits_real = D(augment(real, hp.augment)).float()
         return LOSSES["rpgan"].g(D(fake).float(), logits_real)
 
     # ------------------------------------------------------------------ one training step
@@ -359,6 +365,9 @@ def _check(hp: Any) -> None:
         expect_number("model.clip", hp.clip, low=1e-12)
     expect_int("seed", hp.seed, at_least=0)
     expect_one_of("model.loss", hp.loss, tuple(LOSSES))
+    expect_list("model.augment", hp.augment, "[color,translation]")
+    for name in hp.augment:
+        expect_one_of("model.augment", name, tuple(POLICIES))
     expect_number("model.label_smoothing", hp.label_smoothing, low=0, high=0.5)
     expect(
         hp.label_smoothing == 0 or hp.loss == "bce",

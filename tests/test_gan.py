@@ -232,6 +232,8 @@ def test_every_loss_trains_in_bf16(loss: str):
         ({"r1_gamma": 1.0}, "model.norm_d=group"),
         ({"r2_gamma": 1.0, "norm_d": "none", "compile": True}, "model.compile=false"),
         ({"loss": "hinge", "label_smoothing": 0.1}, "belongs to model.loss=bce"),
+        ({"augment": ["colour"]}, "model.augment must be one of color, translation, cutout"),
+        ({"augment": "color"}, r"model.augment must be a list like \[color,translation\]"),
         ({"penalty_every": 4}, "model.r1_gamma"),
         ({"latent_dim": 0}, "model.latent_dim"),
         ({"width_g": -4}, "model.width_g"),
@@ -296,3 +298,14 @@ def test_another_projects_checkpoint_is_refused(tmp_path):
         read_checkpoint(tmp_path / "other.ckpt")
     with pytest.raises(InputError, match="There is no checkpoint at"):
         read_checkpoint(tmp_path)
+
+
+def test_d_sees_augmented_images_in_both_half_steps():
+    seen: list[Tensor] = []
+    images = torch.rand(6, 3, 16, 16) + 0.1
+    gan = GAN(**TINY, augment=["cutout"])
+    gan.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    gan.loss_d(images, images)
+    gan.loss_g(images, images)
+    assert len(seen) == 3
+    assert all((given == 0).all(1).any() for given in seen)
