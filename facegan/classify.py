@@ -5,6 +5,7 @@ references: the commonest answer, the same probe on pixels and on an untrained d
 network of the same size trained end to end.
 """
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,13 +43,16 @@ READ = "features of D"  # what the probe itself is called in tables
 def classify(cfg: DictConfig) -> None:
     """Do what ``cfg.classify`` asks for and write tables and pictures into ``cfg.out``."""
     _check_values(cfg)
+    if cfg.ckpt is None:
+        _without_checkpoint(cfg)
+        return
     from facegan import features
     from facegan.gan import load_gan
 
     gan, path = load_gan(cfg.ckpt, cfg.device)
     out = config.out_dir(cfg, config.run_dir_of(path) / "classify" / path.stem)
     if cfg.label is not None:
-        _label(cfg, out)
+        _label(cfg, gan.hp, out)
         return
     if cfg.classify.layers is not None:
         features.extractor("features", gan.discriminator, list(cfg.classify.layers))
@@ -57,17 +61,30 @@ def classify(cfg: DictConfig) -> None:
     if cfg.classify.curve:
         _curve(cfg, gan, path, data, task, out)
     elif cfg.classify.probe == "cnn":
-        from facegan import probe_report
-
-        scores = _cnn_scores(cfg, gan, data, task, out)
-        probe_report.results({"cnn": scores}, _facts(cfg, task), out)
+        _cnn_alone(cfg, gan.hp, gan.device, data, task, out)
     else:
         _probe(cfg, gan, data, task, out)
 
 
+def _without_checkpoint(cfg: DictConfig) -> None:
+    """The network of its own needs nothing but the data."""
+    from omegaconf import OmegaConf
+
+    from facegan.gan import usable_device
+
+    shape = config.image_shape(cfg, "classify.probe=cnn and no checkpoint")
+    hp = OmegaConf.create({**shape, "width_d": 64, "blocks": None})  # as conf/model has them
+    data = config.build_data(cfg, hp)
+    out = config.out_dir(cfg, data.store.path / "classify")
+    _cnn_alone(cfg, hp, usable_device(cfg.device), data, _task_of(data, cfg), out)
+
+
 def _check_values(cfg: DictConfig) -> None:
-    expect(cfg.ckpt is not None, "Say whose features to use: ckpt=FILE or ckpt=RUN_DIR.")
     chosen, cnn = cfg.classify, cfg.cnn
+    expect(
+        cfg.ckpt is not None or (chosen.probe == "cnn" and cfg.label is None),
+        "Say whose features to use: ckpt=FILE or ckpt=RUN_DIR.",
+    )
     expect_one_of("classify.probe", chosen.probe, ("logistic", "svm", "cnn"))
     expect_list("classify.references", chosen.references, "[majority,pixels]")
     for reference in chosen.references:
@@ -191,7 +208,7 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
     probe_report.confusion(said, truth, task.problem, out)
     if "cnn" in cfg.classify.references:
         probe_report.results(results, _facts(cfg, task), out)  # not to be lost meanwhile
-        results["cnn"] = _cnn_scores(cfg, gan, data, task, out)
+        results["cnn"] = _cnn_scores(cfg, gan.hp, gan.device, data, task, out)
     probe_report.results(results, _facts(cfg, task), out)
 
 
@@ -242,14 +259,23 @@ def _points(
 # ---------------------------------------------------------------------- the network of its own
 
 
+def _cnn_alone(
+    cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task, out: Path
+) -> None:
+    from facegan import probe_report
+
+    scores = _cnn_scores(cfg, hp, device, data, task, out)
+    probe_report.results({"cnn": scores}, _facts(cfg, task), out)
+
+
 def _cnn_scores(
-    cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out: Path
+    cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task, out: Path
 ) -> dict[str, "Scores"]:
     import torch
 
     from facegan import probe_report, probes
 
-    network = _cnn(cfg, gan, data, task, out)
+    network = _cnn(cfg, hp, device, data, task)
     with torch.inference_mode():
         parts = torch.from_numpy(task.rows[task.test]).split(256)
         logits = torch.cat([network(data.images(part.numpy(), network.device)) for part in parts])
@@ -261,9 +287,13 @@ def _cnn_scores(
 
 
 def _cnn(
-    cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out: Path
+    cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task
 ) -> "Classifier":
-    """The network for this task in ``out`` or ``cnn.ckpt``, trained first if there is none."""
+    """The network for this task, trained first if there is none; or the one in ``cnn.ckpt``.
+
+    It is kept beside the packed images: no run has a part in it, and ``facegan.evaluate`` measures
+    all runs with it.
+    """
     import pytorch_lightning as pl
     import torch
     from pytorch_lightning.callbacks import EarlyStopping
@@ -271,14 +301,16 @@ def _cnn(
     from facegan.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
     from facegan.callbacks.progress import ProgressBar
     from facegan.classifier import Classifier, load_classifier
+    from facegan.extractors import NETWORKS
 
-    hp, problem = gan.hp, task.problem
+    problem = task.problem
     names = list(problem.names)
     classes = None if problem.classes is None else list(problem.classes)
     settings = ", ".join(f"{key}={value}" for key, value in cfg.cnn.items() if key != "ckpt")
     made_from = f"{data.store.path.name}, {len(task.rows):,} images, seed={cfg.seed}, {settings}"
+    made_from += f", width={hp.width_d}, blocks={hp.blocks}"
     if cfg.cnn.ckpt:
-        found = load_classifier(Path(str(cfg.cnn.ckpt)), gan.device)
+        found = load_classifier(Path(str(cfg.cnn.ckpt)), device)
         theirs = [found.hp[key] for key in ("names", "classes", "image_size", "channels")]
         expect(
             theirs == [names, classes, hp.image_size, hp.channels],
@@ -286,12 +318,11 @@ def _cnn(
             f"{found.hp.channels} channels, not what is asked for here.",
         )
         return found
-    path = out / "cnn.ckpt"
+    identity = hashlib.sha256(f"{names} {made_from}".encode()).hexdigest()[:12]
+    path = data.store.path / NETWORKS / f"{identity}.ckpt"
     if path.is_file():
-        found = load_classifier(path, gan.device)
-        if (found.hp.names, found.hp.made_from) == (names, made_from):
-            log.info("Using the network in %s", path)
-            return found
+        log.info("Using the network in %s", path)
+        return load_classifier(path, device)
     targets = torch.from_numpy(task.targets[task.train])
     shares = (
         targets.float().mean(0)
@@ -317,9 +348,12 @@ def _cnn(
         made_from,
     )
     # Under another name until it is done, so that half a training is not taken for a whole one.
-    best = Checkpoints(str(out), "cnn_in_training", every_n_epochs=1, keep=1, monitor="val/loss")
+    unfinished = f"{identity}_in_training"
+    best = Checkpoints(
+        str(path.parent / unfinished), "best", every_n_epochs=1, keep=1, monitor="val/loss"
+    )
     trainer = pl.Trainer(
-        accelerator=gan.device.type,
+        accelerator=device.type,
         devices=1,
         max_epochs=cfg.cnn.max_epochs,
         callbacks=[
@@ -339,7 +373,9 @@ def _cnn(
         "Interrupted: the network is not finished, and is trained anew the next time.",
     )
     Path(best.best_model_path).replace(path)
-    return load_classifier(path, gan.device)
+    Path(best.best_model_path).parent.rmdir()
+    log.info("The network is %s", path)
+    return load_classifier(path, device)
 
 
 # ---------------------------------------------------------------------- over the training
@@ -393,21 +429,22 @@ def _curve(
 # ---------------------------------------------------------------------- labels for new pictures
 
 
-def _label(cfg: DictConfig, out: Path) -> None:
+def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     """Say what attributes pictures, or a generator's, have, beside those of the real images."""
     import torch
     from tqdm import tqdm
 
     from facegan import probe_report
     from facegan.classifier import load_classifier, said
+    from facegan.extractors import network_of
     from facegan.gan import usable_device
 
-    saved = Path(str(cfg.cnn.ckpt)) if cfg.cnn.ckpt else out / "cnn.ckpt"
-    expect(
-        saved.is_file(),
-        f"There is no network to tell labels at {saved}: train it with the same command, with "
-        "classify.probe=cnn instead of label, or name one with cnn.ckpt.",
-    )
+    _source(cfg)
+    if cfg.cnn.ckpt:
+        saved = Path(str(cfg.cnn.ckpt))
+    else:
+        data = config.build_data(cfg, hp)
+        saved = network_of(data.store.path, cfg.classify.attributes or data.label_names)
     network = load_classifier(saved, usable_device(cfg.device))
     names, batches = _pictures(cfg, network)
     bar = tqdm(batches, total=-(-len(names) // 64), desc="Labelling", unit="batch", disable=None)
@@ -425,6 +462,12 @@ def _label(cfg: DictConfig, out: Path) -> None:
     )
 
 
+def _source(cfg: DictConfig) -> Path:
+    source = Path(str(cfg.label)).expanduser()
+    expect(source.exists(), f"There is nothing at label={source}.")
+    return source
+
+
 def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], Iterator["Tensor"]]:
     """Names, and images in [-1, 1] 64 at a time, of a directory or of a generator."""
     import numpy as np
@@ -432,8 +475,7 @@ def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], It
     from facegan.gan import load_gan
     from facegan.latent import sample_latents
 
-    hp, source = network.hp, Path(str(cfg.label)).expanduser()
-    expect(source.exists(), f"There is nothing at label={source}.")
+    hp, source = network.hp, _source(cfg)
     if source.is_file() or (source / "checkpoints" / "last.ckpt").is_file():
         gan, _ = load_gan(source, cfg.device)
         expect(

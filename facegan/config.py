@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan.errors import FaceganError, InputError, InterruptedRun, expect
+from facegan.metrics import name_of
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def _visible_gpus() -> int:
 
 
 OmegaConf.register_new_resolver("strategy_for", strategy_for, replace=True)
+OmegaConf.register_new_resolver("name_of", name_of, replace=True)
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -86,6 +88,16 @@ def build_data(cfg: DictConfig, hp: Any) -> Any:
             f"{cfg.ckpt} was trained with dataset.{key}={hp[key]}, not {asked}: leave it out.",
         )
     return build(cfg, "dataset", image_size=hp.image_size, channels=hp.channels)
+
+
+def image_shape(cfg: DictConfig, instead: str) -> DictConfig:
+    """Image size and channels, where there is no checkpoint to tell them but ``instead``."""
+    sizes = {key: cfg.dataset[key] for key in ("image_size", "channels")}
+    expect(
+        None not in sizes.values(),
+        f"With {instead}, say the size of the images: dataset.image_size=64 dataset.channels=3.",
+    )
+    return OmegaConf.create(sizes)
 
 
 def pictures_in(root: object, cfg: DictConfig, hp: Any, name: str) -> Any:
@@ -221,9 +233,11 @@ def with_data_of_the_run(arguments: list[str]) -> list[str]:
     given = {
         _key(argument): argument.split("=", 1)[-1] for argument in arguments if "=" in argument
     }
-    if "ckpt" not in given or "dataset" in given:
+    source = next((key for key in ("ckpt", "compare") if key in given), None)
+    if source is None or "dataset" in given:
         return arguments
-    saved = run_dir_of(Path(given["ckpt"].strip("'\"")).expanduser()) / ".hydra"
+    checkpoint = given[source].strip("[]'\"").split(",")[0]  # the first of those to compare
+    saved = run_dir_of(Path(checkpoint.strip("'\"")).expanduser()) / ".hydra"
     if not (saved / "hydra.yaml").is_file() or not (saved / "config.yaml").is_file():
         return arguments
     runtime = OmegaConf.load(saved / "hydra.yaml").hydra.runtime
@@ -243,7 +257,7 @@ def with_data_of_the_run(arguments: list[str]) -> list[str]:
         if key not in fixed and f"dataset.{key}" not in given
     ]
     # Beside the other overrides, which argparse wants in one piece.
-    at = next(i for i, argument in enumerate(arguments) if argument.startswith("ckpt=")) + 1
+    at = next(i for i, argument in enumerate(arguments) if argument.startswith(f"{source}=")) + 1
     return [*arguments[:at], f"dataset={runtime.choices.dataset}", *earlier, *arguments[at:]]
 
 

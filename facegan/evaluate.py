@@ -5,268 +5,223 @@ import logging
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from facegan import __version__, config
-from facegan.errors import expect, expect_int, expect_list, expect_one_of, expect_seed
-from facegan.files import replacing, write_json
+from facegan.errors import expect, expect_list
+from facegan.files import write_json
 
 if TYPE_CHECKING:  # at run time only once there is something to evaluate: --help must be quick
     import numpy as np
+    import torch
     from torch import Tensor
 
     from facegan.data.base import ImageDataModule
-    from facegan.extractors import Extractor
-    from facegan.metrics.memory import Memory
+    from facegan.quality import Result, Ruler, Settings
 
 log = logging.getLogger(__name__)
 
-METRICS = ("fd", "kd", "prdc", "swd", "new")
-SWD_IMAGES = 2048  # at most, of each kind: their patches are held in memory
-ROWS = 4096  # of vectors that are made float64 at a time
-SHOWN = 12  # generated images with their nearest real one
+CERTAIN = 0.05  # probability of calling any of two equal generators' scores different
+
+
+@dataclass
+class Subject:
+    """What is evaluated: ``images_of(numbers)``, and what ``evaluation.json`` says of it."""
+
+    name: str
+    images_of: Callable[["np.ndarray"], "Tensor"]
+    numbers: "np.ndarray"
+    device: "torch.device"
+    out: Path
+    facts: dict[str, Any]
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Score ``cfg.n`` generated images against real ones; write ``evaluation.json``."""
-    _check_values(cfg)
+    """Score generated images against real ones, or two generators against each other."""
+    given = sum(cfg[key] is not None for key in ("ckpt", "samples", "compare"))
+    expect(
+        given == 1,
+        "Say what to evaluate: ckpt=FILE or RUN_DIR, samples=DIR, or compare=[RUN_A,RUN_B].",
+    )
+    settings = _settings(cfg)
+    if cfg.compare is not None:
+        expect_list("compare", cfg.compare, "[RUN_A,RUN_B]")
+        expect(len(cfg.compare) == 2, f"compare takes two runs, not {len(cfg.compare)}.")
+        _compare(cfg, settings)
+        return
+    subject, data = _pictures(cfg) if cfg.samples is not None else _generator(cfg, cfg.ckpt)
+    ruler = _ruler(settings, data, subject)
+    result = _measured(ruler, subject)
+    lines = "\n".join(result.table())
+    log.info("%s:\n%s\nEverything is in %s", _against(ruler, subject), lines, subject.out)
+
+
+def _settings(cfg: DictConfig) -> "Settings":
+    from facegan.quality import Settings
+
+    names = ("metrics", "n", "real", "split", "extractor", "kid_subsets", "kid_subset_size", "seed")
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    return Settings(**{name: plain[name] for name in names}, prefix="")
+
+
+def _ruler(settings: "Settings", data: "ImageDataModule", subject: Subject) -> "Ruler":
+    from dataclasses import replace
+
+    from facegan.quality import Ruler
+
+    return Ruler(replace(settings, n=len(subject.numbers)), data, subject.device)
+
+
+def _measured(ruler: "Ruler", subject: Subject) -> "Result":
+    """Measure, and write ``evaluation.json`` with the pictures that belong to it."""
+    from facegan import quality_report
+
+    result = ruler.measure(subject.images_of, subject.numbers)
+    network = {"name": ruler.read.name, "weights": ruler.read.key}
+    scores = {name: score.content() for name, score in result.scores.items()}
+    real = {"split": ruler.settings.split, "real": len(ruler.rows), "data": ruler.data.name}
+    facts = {**subject.facts, "seed": ruler.settings.seed, **real}
+    write_json(subject.out / "evaluation.json", {**facts, "extractor": network, **scores})
+    quality_report.write(result, subject.images_of, subject.numbers, ruler.data, subject.out)
+    return result
+
+
+def _against(ruler: "Ruler", subject: Subject) -> str:
+    return f"{len(subject.numbers):,} generated against {len(ruler.rows):,} real images"
+
+
+# ---------------------------------------------------------------------- what is evaluated
+
+
+def _facts() -> dict[str, Any]:
+    import torch
+
+    command = shlex.join(["python", "-m", "facegan.evaluate", *sys.argv[1:]])
+    return {"facegan": __version__, "torch": torch.__version__, "command": command}
+
+
+def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule"]:
+    """The averaged generator of a checkpoint, and the data of its run."""
     import numpy as np
 
-    from facegan.extractors import extractor
-    from facegan.gan import usable_device
-    from facegan.metrics.memory import memory
-
-    generated, data, out, facts = _sources(cfg)
-    weights = cfg.extractor.weights
-    if cfg.extractor.kind == "cnn" and weights is None and cfg.ckpt is not None:
-        weights = config.run_dir_of(Path(facts["checkpoint"])) / "classify"
-        weights = str(weights / Path(facts["checkpoint"]).stem / "cnn.ckpt")
-        expect(
-            Path(weights).is_file(),
-            f"There is no network to compare by at {weights}: make it with python -m "
-            f"facegan.classify ckpt={cfg.ckpt} classify.probe=cnn, or set extractor.kind=pixels.",
-        )
-    device = usable_device(facts["device"])
-    read = extractor(cfg.extractor.kind, weights, device)
-    rows = data.subset(cfg.split, seed=cfg.seed)
-    held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])
-    _check_enough(cfg, facts["n"], len(rows), len(held_out))
-    numbers = np.random.default_rng(cfg.seed).permutation(facts["of"])[: facts["n"]]
-    made = _vectors(read, generated, numbers, "Generated images")
-    real = _real_vectors(read, data, rows, cfg.split, device)
-
-    scores = _scores(cfg, read, real, made)
-    if "swd" in cfg.metrics:
-        scores |= _sliced(cfg, data, rows, generated, numbers)
-    if "new" in cfg.metrics:  # which the training images decide, whatever is compared with above
-        known = data.subset("train", seed=cfg.seed)
-        trained = (
-            real if cfg.split == "train" else _real_vectors(read, data, known, "train", device)
-        )
-        others = np.random.default_rng(cfg.seed).permutation(held_out)
-        found = memory(trained, _real_vectors(read, data, others, "held out", device), made)
-        said = {"p": found.p, "copier": found.copier}
-        scores[read.metric("copies")] = {"value": found.copies, "error": None, **said}
-        _draw_nearest(found, data, known, generated, numbers, out)
-    content = {**facts, "extractor": {"name": read.name, "weights": read.key}, **scores}
-    write_json(out / "evaluation.json", content)
-    lines = [f"  {name:<24}{_worded(score)}" for name, score in scores.items()]
-    log.info(
-        "%s generated against %s real images:\n%s\nEverything is in %s",
-        *(f"{len(made):,}", f"{len(real):,}", "\n".join(lines), out),
-    )
-
-
-def _check_values(cfg: DictConfig) -> None:
-    given = (cfg.ckpt is not None) + (cfg.samples is not None)
-    expect(given == 1, "Say what to evaluate: ckpt=FILE or RUN_DIR, or samples=DIR.")
-    for name in ("n", "kid_subsets"):
-        expect_int(name, cfg[name], at_least=1)
-    expect_int("kid_subset_size", cfg.kid_subset_size, at_least=2)
-    expect_seed("seed", cfg.seed)
-    expect_one_of("split", cfg.split, ("train", "val", "test"))
-    expect_list("metrics", cfg.metrics, "[fd,prdc]")
-    expect(len(cfg.metrics) > 0, f"metrics is empty: choose from {', '.join(METRICS)}.")
-    for metric in cfg.metrics:
-        expect_one_of("metrics", metric, METRICS)
-
-
-def _check_enough(cfg: DictConfig, n: int, real: int, held_out: int) -> None:
-    """Before anything is drawn or read."""
-    from facegan.metrics import kernel, memory
-
-    if "kd" in cfg.metrics:
-        kernel.expect_enough(min(n, real), cfg.kid_subset_size)
-    if "new" in cfg.metrics:
-        memory.expect_enough(held_out)
-
-
-def _sources(
-    cfg: DictConfig,
-) -> tuple[Callable[["np.ndarray"], "Tensor"], "ImageDataModule", Path, dict[str, Any]]:
-    """Generated images by number, the real data, where to write, and what to say of them."""
-    import torch
-    from omegaconf import OmegaConf
-
-    from facegan.gan import load_gan, usable_device
+    from facegan.gan import load_gan
     from facegan.latent import sample_latents
 
-    facts: dict[str, Any] = {
-        "facegan": __version__,
-        "torch": torch.__version__,
-        "command": shlex.join(["python", "-m", "facegan.evaluate", *sys.argv[1:]]),
-        "seed": cfg.seed,
-        "split": cfg.split,
+    gan, path = load_gan(str(ckpt), cfg.device)
+    z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
+    run_dir = config.run_dir_of(path)
+    facts = _facts() | {
+        "checkpoint": str(path),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "images_seen": gan.images_seen,
+        "n": cfg.n,
     }
-    if cfg.samples is None:
-        gan, path = load_gan(cfg.ckpt, cfg.device)
-        data = config.build_data(cfg, gan.hp)
-        z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
-        out = config.out_dir(cfg, config.run_dir_of(path) / "evaluation" / path.stem)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        facts |= {"checkpoint": str(path), "sha256": digest, "images_seen": gan.images_seen}
-        facts |= {"n": cfg.n, "of": cfg.n, "device": str(gan.device)}
-        return lambda numbers: gan.sample(z[numbers].to(gan.device)), data, out, facts
-    sizes = cfg.dataset.image_size, cfg.dataset.channels
-    expect(
-        None not in sizes,
-        "With samples=DIR, say at which size to compare: dataset.image_size=64 dataset.channels=3.",
+    subject = Subject(
+        name=run_dir.name if path.stem == "last" else f"{run_dir.name}/{path.stem}",
+        images_of=lambda numbers: gan.sample(z[numbers].to(gan.device)),
+        numbers=np.arange(cfg.n),
+        device=gan.device,
+        out=config.out_dir(cfg, run_dir / "evaluation" / path.stem),
+        facts=facts,
     )
+    return subject, config.build_data(cfg, gan.hp)
+
+
+def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:
+    """A directory of pictures, by any generator."""
+    import numpy as np
+
+    from facegan.gan import usable_device
+
+    hp = config.image_shape(cfg, "samples=DIR")
     folder = Path(str(cfg.samples)).expanduser()
     expect(folder.is_dir(), f"samples={folder} is not a directory.")
-    hp = OmegaConf.create({"image_size": sizes[0], "channels": sizes[1]})
     data = config.build_data(cfg, hp)
     pictures = config.pictures_in(folder, cfg, hp, "samples")
     there = len(pictures.store)
     device = usable_device(cfg.device)
-    facts |= {"samples": str(folder), "n": min(cfg.n, there), "of": there, "device": str(device)}
-    out = config.out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
-    return lambda numbers: pictures.images(numbers, device), data, out, facts
+    numbers = np.random.default_rng(cfg.seed).permutation(there)[: cfg.n]
+    subject = Subject(
+        name=folder.name,
+        images_of=lambda chosen: pictures.images(chosen, device),
+        numbers=numbers,
+        device=device,
+        out=config.out_dir(cfg, folder.parent / f"{folder.name}_evaluation"),
+        facts=_facts() | {"samples": str(folder), "n": len(numbers), "of": there},
+    )
+    return subject, data
 
 
-def _vectors(
-    read: "Extractor", images_of: Callable[["np.ndarray"], "Tensor"], rows: "np.ndarray", what: str
-) -> "Tensor":
-    import torch
-
-    from facegan import features
-
-    chunks = features.with_progress(features.stream(read.read, images_of, rows), rows, what)
-    return torch.cat([chunk.cpu() for chunk in chunks])
+# ---------------------------------------------------------------------- two of them
 
 
-def _real_vectors(
-    read: "Extractor", data: "ImageDataModule", rows: "np.ndarray", split: str, device: Any
-) -> "Tensor":
-    """Those of ``rows``, kept beside the packed images for the next time."""
-    import numpy as np
-    import torch
+def _compare(cfg: DictConfig, settings: "Settings") -> None:
+    """Two generators on the same latents, and whether their scores differ by more than noise."""
+    from facegan import media, quality_report
+    from facegan.metrics.uncertainty import jackknife_error, p_of_difference
 
-    order = np.argsort(rows)  # what is kept does not depend on the order asked for
-    identity = hashlib.sha256(rows[order].astype("<i8").tobytes()).hexdigest()[:12]
-    cached = data.store.path / "vectors" / f"{read.name}-{read.key}-{identity}.npy"
-    if cached.is_file():
-        found = torch.from_numpy(np.load(cached))
-    else:
-        what = f"Real images ({split})"
-        found = _vectors(read, lambda part: data.images(part, device), rows[order], what)
-        try:
-            with replacing(cached) as partial, partial.open("wb") as file:
-                np.save(file, found.numpy())
-        except OSError as error:  # of somebody else's disk, or a full one
-            log.warning("Not kept for the next time: %s", error)
-    return found[torch.from_numpy(np.argsort(order))]
-
-
-# ---------------------------------------------------------------------- scores
-
-
-def _scores(cfg: DictConfig, read: "Extractor", real: "Tensor", made: "Tensor") -> dict[str, Any]:
-    """By metric: a value with its standard error."""
-    from facegan.metrics.frechet import frechet_distance, moments
-    from facegan.metrics.kernel import kernel_distance
-    from facegan.metrics.manifold import manifold
-
-    scores: dict[str, Any] = {}
-    if "fd" in cfg.metrics:
-        reference = moments(real.split(ROWS))
-        value = frechet_distance(reference, moments(made.split(ROWS)))
-        halves = [moments(half.split(ROWS)) for half in made.chunk(2)]
-        enough = min(half.count for half in halves) > made.shape[1]
-        split = [frechet_distance(reference, half) for half in halves] if enough else []
-        # Two halves are biased alike: what they differ by is noise, of half as many images.
-        error = abs(split[0] - split[1]) / 2 if split else None
-        scores[read.metric("fd")] = {"value": value, "error": error}
-    if "kd" in cfg.metrics:
-        value, deviation = kernel_distance(
-            real, made, cfg.kid_subsets, cfg.kid_subset_size, seed=cfg.seed
+    (first, data), (second, theirs) = (_generator(cfg, ckpt) for ckpt in cfg.compare)
+    shapes = [(part.image_size, part.channels) for part in (data, theirs)]
+    expect(
+        shapes[0] == shapes[1],
+        f"{cfg.compare[0]} draws {shapes[0][0]} px with {shapes[0][1]} channels, {cfg.compare[1]} "
+        f"{shapes[1][0]} px with {shapes[1][1]}: they cannot be compared.",
+    )
+    out = config.out_dir(cfg, first.out / f"against_{second.name.replace('/', '_')}")
+    if cfg.out:  # each keeps its own evaluation
+        first.out, second.out = out / "first", out / "second"
+    ruler = _ruler(settings, data, first)
+    ours, others = _measured(ruler, first).scores, _measured(ruler, second).scores
+    threshold = CERTAIN / len(ours)
+    rows, lines = {}, [f"  {'':<24}{first.name:>14}{second.name:>14}{'difference':>20}"]
+    for name in ours:
+        a, b = ours[name], others[name]
+        difference = b.value - a.value
+        error = jackknife_error([y - x for x, y in zip(a.draws, b.draws, strict=False)])
+        p = p_of_difference(a.draws, b.draws, difference)
+        rows[name] = {
+            "first": a.value,
+            "second": b.value,
+            "difference": difference,
+            "error": error,
+            "p": p,
+            "better": _better(name, difference) if p is not None and p < threshold else None,
+        }
+        lines.append(
+            f"  {name:<24}{a.value:>14.4g}{b.value:>14.4g}{difference:>+12.3g}"
+            + (" ± ?" if error is None else f" ± {error:.2g}")
+            + f"  {_verdict(rows[name], first.name, second.name)}"
         )
-        error = deviation / cfg.kid_subsets**0.5
-        scores[read.metric("kd")] = {"value": value, "error": error, "deviation": deviation}
-    if "prdc" in cfg.metrics:
-        count = min(len(real), len(made))  # reach depends on how many there are of each kind
-        found = manifold(real[:count], made[:count])
-        for name, value in vars(found).items():
-            error = None if name == "density" else (value * (1 - value) / count) ** 0.5
-            scores[read.metric(name)] = {"value": value, "error": error, "n": count}
-    return scores
+    named = {"first": first.facts, "second": second.facts, "level": threshold}
+    write_json(out / "comparison.json", {**named, **rows})
+    sheet = quality_report.pairs(first.images_of, second.images_of, (first.name, second.name))
+    media.save_png(sheet, out / "comparison.png")
+    log.info(
+        "%s, the same latents for both:\n%s\nErrors are of the choice of latents alone: the same "
+        "training with another seed mostly differs by more.\nEverything is in %s",
+        *(_against(ruler, first), "\n".join(lines), out),
+    )
 
 
-def _sliced(
-    cfg: DictConfig,
-    data: "ImageDataModule",
-    rows: "np.ndarray",
-    generated: Callable[["np.ndarray"], "Tensor"],
-    numbers: "np.ndarray",
-) -> dict[str, Any]:
-    import numpy as np
-    import torch
+def _better(name: str, difference: float) -> str | None:
+    from facegan.metrics import better
 
-    from facegan.metrics.sliced import patches, sliced_wasserstein
-
-    count = min(len(rows), len(numbers), SWD_IMAGES)
-    parts = np.array_split(np.arange(count), -(-count // 64))
-    real = torch.cat([data.images(rows[part]) for part in parts])
-    made = torch.cat([generated(numbers[part]).cpu() for part in parts])
-    ours, theirs = patches(made, cfg.seed), patches(real, cfg.seed + 1)
-    values = {size: sliced_wasserstein(theirs[size], ours[size], cfg.seed) for size in ours}
-    scores = {
-        f"swd/{size}": {"value": value, "error": None, "n": count} for size, value in values.items()
-    }
-    mean = float(np.mean(list(values.values())))
-    return {"swd": {"value": mean, "error": None, "n": count}, **scores}
+    direction = better(name)
+    if direction is None:
+        return None
+    return "second" if (difference < 0) == (direction == "min") else "first"
 
 
-def _draw_nearest(
-    copies: "Memory",
-    data: "ImageDataModule",
-    rows: "np.ndarray",
-    generated: Callable[["np.ndarray"], "Tensor"],
-    numbers: "np.ndarray",
-    out: Path,
-) -> None:
-    """``nearest.png``: above, the generated images most like a copy; below, the real ones."""
-    import torch
-
-    from facegan import media
-
-    most = copies.ratio.argsort()[:SHOWN].numpy()
-    above = media.to_uint8(generated(numbers[most]).cpu())
-    below = data.raw_images(rows[copies.row.numpy()[most]])
-    media.save_png(media.grid(torch.cat([above, below]), len(most)), out / "nearest.png")
-
-
-def _worded(score: dict[str, Any]) -> str:
-    text = f"{score['value']:.4g}"
-    if score["error"] is not None:
-        text += f" ± {score['error']:.2g}"
-    if "copier" in score:
-        found = "it repeats training images" if score["copier"] else "no sign of copying"
-        text = f"{score['value']:.1%} look like copies, 1 % by chance: {found}"
-    return text
+def _verdict(row: dict[str, Any], first: str, second: str) -> str:
+    if row["p"] is None:
+        return "too few images to tell"
+    if row["better"] is None:
+        return "within the noise" if row["p"] >= CERTAIN else "hardly more than noise"
+    return f"{second if row['better'] == 'second' else first} is better"
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ network's name, so that nobody mistakes it.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,21 +17,37 @@ from facegan.classifier import Classifier, load_classifier
 from facegan.errors import InputError, expect
 
 KINDS = ("cnn", "pixels", "inception")
+NETWORKS = "networks"  # directory beside the packed images
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """``read``: images in [-1, 1] (N, C, H, W) to vectors (N, d). ``key`` tells its weights."""
+    """What turns images into vectors.
+
+    Attributes:
+        name: of the network.
+        key: changes with its weights.
+        read: images in [-1, 1] (N, C, H, W) to vectors (N, d + heads): ``d`` features and, after
+            them, the network's answers as logits, if it gives any.
+        heads: how many answers.
+        names: of the answers, where they are the labels of the data.
+        exclusive: whether the answers are classes, of which an image has one.
+    """
 
     name: str
     key: str
     read: Callable[[Tensor], Tensor]
+    heads: int = 0
+    names: tuple[str, ...] = ()
+    exclusive: bool = False
 
-    def metric(self, kind: str) -> str:
-        """What a metric of these vectors is called: ``fid`` and ``kid``, or ``fd_cnn`` …"""
-        if self.name == "inception":
-            return {"fd": "fid", "kd": "kid"}.get(kind, kind)
-        return f"{kind}_{self.name}"
+    def features(self, vectors: Tensor) -> Tensor:
+        """Without the answers: (N, d)."""
+        return vectors[:, : vectors.shape[1] - self.heads]
+
+    def logits(self, vectors: Tensor) -> Tensor:
+        """The answers alone: (N, heads)."""
+        return vectors[:, vectors.shape[1] - self.heads :]
 
 
 def extractor(
@@ -40,20 +56,16 @@ def extractor(
     """The extractor called ``kind``.
 
     ``pixels``: the image at 16 pixels, in as many dimensions. ``cnn``: the last layer of the
-    network that ``facegan.classify classify.probe=cnn`` made, in the file ``weights``.
+    network that ``facegan.classify classify.probe=cnn`` made (see :func:`network_of`), in the file
+    ``weights``.
     ``inception``: the network of the FID, of which torch-fidelity gets the weights, or from the
     file ``weights``. Any other: the torchvision model of that name, before its last layer.
     """
     if kind == "pixels":
         return Extractor("pixels", "16", _small)
     if kind == "cnn":
-        expect(
-            weights is not None,
-            "extractor.kind=cnn needs the network that tells this data's labels: make it with "
-            "facegan.classify classify.probe=cnn and name its cnn.ckpt in extractor.weights.",
-        )
-        network = load_classifier(Path(str(weights)), device)
-        return Extractor("cnn", _key(network), _without_gradients(_last_layer(network)))
+        assert weights is not None
+        return _classifier(load_classifier(Path(weights), device))
     if kind == "inception":
         return _inception(weights, device)
     return _backbone(kind, weights, device)
@@ -63,14 +75,42 @@ def _small(images: Tensor) -> Tensor:
     return F.interpolate(images, size=16, mode="area").flatten(1)
 
 
-def _last_layer(network: Classifier) -> Callable[[Tensor], Tensor]:
+def network_of(store: Path, names: Sequence[str]) -> Path:
+    """The file of the network that tells ``names`` of the data in ``store``, if there is one.
+
+    ``facegan.classify`` keeps it there: it belongs to the data, not to a run, so that all runs are
+    measured with one ruler. Raises InputError where there is none, or more than one.
+    """
+    found = [
+        path
+        for path in sorted((store / NETWORKS).glob("*.ckpt"))
+        if list(load_classifier(path, "cpu").hp.names) == list(names)
+    ]
+    expect(
+        len(found) > 0,
+        f"There is no network yet that tells the labels of {store.name}: make it once with python "
+        "-m facegan.classify classify.probe=cnn ckpt=RUN_DIR (or, instead of ckpt, the options of "
+        "the data), or set extractor.kind=pixels.",
+    )
+    expect(
+        len(found) == 1,
+        f"Several networks tell the labels of {store.name}, and numbers of different ones cannot "
+        f"be compared: name one of {', '.join(map(str, found))} with "
+        "extractor.weights=FILE (to label: cnn.ckpt=FILE).",
+    )
+    return found[0]
+
+
+def _classifier(network: Classifier) -> Extractor:
     def read(images: Tensor) -> Tensor:
         hidden = images
         for layer in network.network.layers:
             hidden = layer(hidden)
-        return hidden.mean((2, 3))
+        return torch.cat([hidden.mean((2, 3)), network.network.logit(hidden).flatten(1)], 1)
 
-    return read
+    names = tuple(network.hp.classes or network.hp.names)
+    exclusive = network.hp.classes is not None
+    return Extractor("cnn", _key(network), _without_gradients(read), len(names), names, exclusive)
 
 
 def _inception(weights: str | None, device: torch.device | str) -> Extractor:
@@ -84,7 +124,9 @@ def _inception(weights: str | None, device: torch.device | str) -> Extractor:
         if weights:  # torch-fidelity would load anything that is in the file
             torch.load(weights, map_location="cpu", weights_only=True)
         network = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=weights
+            "inception-v3-compat",
+            ["2048", "logits_unbiased"],
+            feature_extractor_weights_path=weights,
         )
     except Exception as error:  # a dozen kinds, from urllib's to torch's
         raise InputError(
@@ -95,9 +137,10 @@ def _inception(weights: str | None, device: torch.device | str) -> Extractor:
 
     def read(images: Tensor) -> Tensor:
         shown = (images.add(1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return network(shown.expand(-1, 3, -1, -1))[0]
+        return torch.cat(network(shown.expand(-1, 3, -1, -1)), 1)
 
-    return Extractor("inception", _key(network), _without_gradients(read))
+    classes = network.fc.out_features
+    return Extractor("inception", _key(network), _without_gradients(read), classes, exclusive=True)
 
 
 def _backbone(kind: str, weights: str | None, device: torch.device | str) -> Extractor:

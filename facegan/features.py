@@ -119,10 +119,16 @@ def stream(
         yield vectors[: len(block)]
 
 
-def with_progress(chunks: Iterator[Tensor], rows: Sized, title: str) -> Iterator[Tensor]:
-    """:func:`stream` of ``rows``, with a bar where there is a terminal."""
-    batches = -(-len(rows) // BATCH)
-    return iter(tqdm(chunks, total=batches, desc=title, unit="batch", disable=None))
+def with_progress(
+    chunks: Iterator[Tensor], rows: Sized, title: str, quiet: bool = False
+) -> Iterator[Tensor]:
+    """:func:`stream` of ``rows``, with a bar where there is a terminal, unless ``quiet``."""
+    with tqdm(
+        total=len(rows), desc=title, unit="img", leave=False, disable=True if quiet else None
+    ) as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(len(chunk))
 
 
 @dataclass(frozen=True)

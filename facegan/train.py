@@ -55,6 +55,8 @@ def train(cfg: DictConfig) -> None:
     callbacks = list((config.build(cfg, "callbacks") or {}).values())
     if not cfg.trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
+    # The best is chosen first, so that the last checkpoint knows of it when a run is resumed.
+    callbacks.sort(key=lambda c: isinstance(c, pl.callbacks.ModelCheckpoint) and not c.monitor)
     loggers = list((config.build(cfg, "logger") or {}).values())
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
     trainer: Trainer = config.build(
@@ -98,6 +100,7 @@ def _check_values(cfg: DictConfig) -> None:
         not cfg.trainer.get("sync_batchnorm"),
         "trainer.sync_batchnorm is not supported yet: use model.norm_d=group.",
     )
+    expect_one_of("objective.mode", cfg.objective.mode, ("min", "max"))
     if cfg.trainer.limit_train_batches is not None:
         expect_number("trainer.limit_train_batches", cfg.trainer.limit_train_batches, low=1e-9)
     one_device = cfg.trainer.strategy in ("auto", None)

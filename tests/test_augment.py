@@ -31,7 +31,8 @@ def test_translation_moves_by_at_most_an_eighth_and_black_moves_in():
     black = (moved == -1).all(3).squeeze(1)  # rows (N, 16)
     assert set(moved.unique().tolist()) == {-1.0, 1.0}
     assert set(black.sum(1).tolist()) == {0, 1, 2}
-    assert black[:, 0].any() and black[:, -1].any()
+    assert black[:, 0].any()
+    assert black[:, -1].any()
 
 
 def test_cutout_greys_a_square_of_half_the_side():

@@ -50,14 +50,15 @@ def test_only_the_chosen_attributes(run: Run, trained: Path):
 def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     run: Run, trained: Path, tmp_path: Path
 ):
-    status, output = run(classify, f"ckpt={trained}", *CNN)
+    own = f"data_dir={tmp_path}/data"  # where no other test leaves its networks
+    status, output = run(classify, f"ckpt={trained}", *CNN, own)
     assert status == 0, output
     out = trained / "classify" / "last"
-    assert (out / "cnn.ckpt").is_file()
+    (network,) = tmp_path.glob("data/*/networks/*.ckpt")
     assert {row["reads"] for row in read_csv(out / "scores.csv")} == {"cnn"}
-    written = (out / "cnn.ckpt").stat().st_mtime_ns
+    written = network.stat().st_mtime_ns
 
-    options = ["n=70", f"label={trained}"]
+    options = ["n=70", f"label={trained}", own]
     status, output = run(classify, f"ckpt={trained}", *options)
     assert status == 0, output
     labels = read_csv(out / "labels.csv")
@@ -71,18 +72,21 @@ def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     pictures.mkdir()
     for number in range(3):
         Image.new("RGB", (20, 30), (80 * number, 9, 9)).save(pictures / f"{number}.png")
-    status, output = run(
-        classify, f"ckpt={trained}", f"label={pictures}", f"data_dir={tmp_path}/data"
-    )
+    status, output = run(classify, f"ckpt={trained}", f"label={pictures}", own)
     assert status == 0, output
     assert [row["name"] for row in read_csv(out / "labels.csv")] == ["0.png", "1.png", "2.png"]
     assert Image.open(out / "prevalence.png").width > 100
 
-    # A reference that is there already is not trained again, unless it is to be another one.
-    again = ["classify.references=[cnn]", "cnn.max_epochs=2"]
-    status, output = run(classify, f"ckpt={trained}", *SMALL, *again)
+    # It belongs to the data: no run is needed to make it, and none makes it again.
+    again = ["dataset=synthetic", "dataset.n=200", "dataset.image_size=16", "dataset.channels=3"]
+    narrow = ["cnn.max_epochs=1"]
+    status, output = run(classify, f"ckpt={trained}", *CNN, own)
     assert status == 0, output
-    assert (out / "cnn.ckpt").stat().st_mtime_ns == written
+    assert network.stat().st_mtime_ns == written
+    status, output = run(classify, *CNN, *narrow, *again, own)
+    assert status == 0, output
+    assert len(list(network.parent.glob("*.ckpt"))) == 2  # of 64 features, not of this run's 4
+    assert (network.parent.parent / "classify" / "scores.csv").is_file()
 
 
 def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, run: Run, tmp_path):
@@ -114,7 +118,7 @@ def test_a_network_for_a_single_attribute(run: Run, trained: Path):
         ("classify.attributes=Smiling", "classify.attributes must be a list like"),
         ("seed=4294967296", "seed must be below 2**32"),
         ("classify.layers=[5]", "numbered 1 (at the image) to 2"),
-        ("label=nowhere", "There is no network to tell labels at"),
+        ("label=nowhere", "There is nothing at label=nowhere"),
         ("cnn.ckpt=nowhere.ckpt", "nowhere.ckpt is no network that tells labels"),
         ("cnn.weighting=much", "cnn.weighting must be one of none, balanced"),
         ("ckpt=nowhere", "There is no checkpoint at nowhere"),

@@ -79,3 +79,25 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
             assert float(together[0][name]) == pytest.approx(float(value), rel=1e-4, abs=1e-4), name
     logged = [row for row in read_csv(run_dir / "metrics.csv") if row["clusters/inertia"]]
     assert [row["step"] for row in logged] == ["0", "64", "128"]
+
+
+@pytest.mark.slow
+def test_two_ranks_measure_the_quality_that_one_measures(tmp_path: Path, data_dir: Path):
+    still = ["model.lr_g=1e-12", "model.lr_d=1e-12"]  # so that both have the same generator
+    options = [*TINY, *still, "callbacks=[checkpoints,quality]", "quality.n=45"]
+    options += ["trainer.max_epochs=1", "quality.metrics=[kd,prdc,swd]", f"data_dir={data_dir}"]
+    for devices in (1, 2):
+        command = [sys.executable, "-m", "facegan.train", *options, f"trainer.devices={devices}"]
+        subprocess.run(
+            [*command, f"hydra.run.dir={devices}"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            timeout=300,
+        )
+    (one,), (two,) = (read_csv(tmp_path / str(n) / "quality" / "metrics.csv") for n in (1, 2))
+    for name in set(one) - {"seconds", "step"}:
+        assert float(two[name]) == pytest.approx(float(one[name]), rel=1e-3, abs=1e-5), name
+    assert (tmp_path / "2" / "checkpoints" / "best.ckpt").is_file()
+    logged = read_csv(tmp_path / "2" / "metrics.csv")[-1]
+    assert float(logged["quality/kd_pixels"]) == float(two["kd_pixels"])

@@ -44,18 +44,35 @@ def test_a_generator_is_scored_and_the_real_vectors_are_kept(
 
 
 def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, trained: Path):
-    status, output = run(evaluate, f"ckpt={trained}", *SMALL)
+    own = f"data_dir={trained}/data"  # where no other test has left a network
+    status, output = run(evaluate, f"ckpt={trained}", *SMALL, own, "metrics=[fd]")
     assert status == 2
     assert "classify.probe=cnn" in output
-    small = ["classify.bootstrap=10", "classify.probe=cnn", "cnn.max_epochs=1"]
+    small = ["classify.bootstrap=10", "classify.probe=cnn", "cnn.max_epochs=1", own]
     status, output = run(classify, f"ckpt={trained}", *small)
     assert status == 0, output
-    status, output = run(evaluate, f"ckpt={trained}", *SMALL, "metrics=[fd,kd]")
+    options = [f"ckpt={trained}", *SMALL, own, "metrics=[fid,kid,prevalence,msssim]"]
+    status, output = run(evaluate, *options)
     assert status == 0, output
     found = json.loads((trained / "evaluation" / "last" / "evaluation.json").read_text())
     assert found["fd_cnn"]["value"] > 0
     assert found["fd_cnn"]["error"] >= 0
     assert "fid" not in found
+    assert "fid_cnn" not in found
+    shares = found["prevalence_cnn"]["labels"]["Smiling"]
+    assert 0 <= shares["real"] <= 1
+    assert 0 < found["msssim"]["real"] < 1
+    assert (trained / "evaluation" / "last" / "prevalence.png").is_file()
+
+    # Another network of the same labels: which one is meant has to be said.
+    status, output = run(classify, f"ckpt={trained}", *small, "cnn.lr=1e-4")
+    assert status == 0, output
+    status, output = run(evaluate, *options)
+    assert status == 2
+    assert "Several networks tell the labels" in output
+    network = sorted(trained.glob("data/*/networks/*.ckpt"))[0]
+    status, output = run(evaluate, *options, f"extractor.weights={network}")
+    assert status == 0, output
 
 
 def test_a_folder_of_pictures_is_scored_with_the_same_ruler(
@@ -104,13 +121,15 @@ def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["metrics=[fid]"], "metrics must be one of fd, kd, prdc, swd, new"),
+        (["metrics=[fide]"], "metrics must be one of fd, kd, is, prdc, swd, msssim, prevalence"),
+        (["metrics=[is]"], "needs a network that tells classes apart, not pixels"),
+        (["metrics=[prevalence]"], "use extractor cnn"),
         (["metrics=[fd]"], "768 features from 100 images has a singular covariance"),
         (["kid_subset_size=500"], "set kid_subset_size=100 or less"),
         (["metrics=[new]"], "100 held-out real images or more: there are 20"),
         (["extractor.kind=inceptoin"], "nor a model of torchvision"),
         (["extractor.kind=cnn", "extractor.weights=no.ckpt"], "no.ckpt is no network that tells"),
-        (["samples=here"], "ckpt=FILE or RUN_DIR, or samples=DIR"),
+        (["samples=here"], "ckpt=FILE or RUN_DIR, samples=DIR, or compare"),
         (["n=0"], "n must be a whole number of at least 1"),
     ],
 )
@@ -131,6 +150,58 @@ def test_a_torchvision_model_reads_what_is_before_its_last_layer(tmp_path: Path)
     torch.save(resnet18(weights=None).state_dict(), tmp_path / "weights.pt")
     read = extractor("resnet18", str(tmp_path / "weights.pt"))
     assert read.read(torch.rand(2, 1, 16, 16)).shape == (2, 512)
-    assert read.metric("fd") == "fd_resnet18"
     with pytest.raises(InputError, match="weights of resnet18 cannot be loaded"):
         extractor("resnet18", str(tmp_path / "none.pt"))
+
+
+def test_a_generator_is_within_the_noise_of_itself_and_not_of_another(
+    run: Run, trained: Path, tmp_path: Path
+):
+    other = tmp_path / "other"
+    shutil.copytree(trained, other)
+    path = other / "checkpoints" / "last.ckpt"
+    saved = torch.load(path, weights_only=True)
+    for name, values in saved["state_dict"].items():
+        if name.startswith("generator_ema") and name.endswith("weight") and values.dim() == 4:
+            values.mul_(0.2)
+    torch.save(saved, path)
+    options = ["n=100", "extractor.kind=pixels", "metrics=[kd,prdc,swd]"]
+    status, output = run(evaluate, f"compare=[{trained},{other}]", *options)
+    assert status == 0, output
+    out = trained / "evaluation" / "last" / "against_other"
+    found = json.loads((out / "comparison.json").read_text())
+    assert found["kd_pixels"]["p"] < found["level"]
+    assert found["kd_pixels"]["better"] in ("first", "second")
+    assert "is better" in output
+    assert Image.open(out / "comparison.png").width > 16 * 64
+    for run_dir in (trained, other):  # both were evaluated, too
+        alone = json.loads((run_dir / "evaluation" / "last" / "evaluation.json").read_text())
+        key = "first" if run_dir == trained else "second"
+        assert alone["kd_pixels"]["value"] == found["kd_pixels"][key]
+
+    twin = Path(shutil.copytree(trained, tmp_path / "twin"))
+    status, output = run(evaluate, f"compare=[{trained},{twin}]", *options, f"out={tmp_path}/out")
+    assert status == 0, output
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert found["swd"]["difference"] == 0
+    assert found["swd"]["better"] is None
+    assert "is better" not in output
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [("[one]", "compare takes two runs, not 1"), ("one", "compare must be a list like")],
+)
+def test_a_comparison_takes_two_runs(run: Run, given: str, sentence: str):
+    status, output = run(evaluate, f"compare={given}")
+    assert status == 2
+    assert sentence in output
+
+
+def test_ten_classes_have_an_inception_score_of_their_own_name():
+    from facegan.extractors import Extractor
+
+    read = Extractor("cnn", "key", lambda images: images.flatten(1), 2, ("0", "1"), exclusive=True)
+    vectors = torch.arange(12.0).reshape(2, 6)
+    assert torch.equal(read.features(vectors), vectors[:, :4])
+    assert torch.equal(read.logits(vectors), vectors[:, 4:])

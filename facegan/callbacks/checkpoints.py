@@ -19,7 +19,8 @@ from facegan.files import replacing
 class Checkpoints(ModelCheckpoint):
     """Keeps ``{filename}.ckpt`` in ``directory``; ``{epoch}`` counts finished epochs, from 1.
 
-    ``monitor``: a metric of which the lowest is kept, instead of the last.
+    ``monitor``: a metric of which the lowest (``mode`` min) or highest (max) is kept, instead of
+    the last.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Checkpoints(ModelCheckpoint):
         every_n_epochs: int,
         keep: int,
         monitor: str | None = None,
+        mode: str = "min",
     ) -> None:
         super().__init__(
             dirpath=directory,
@@ -36,6 +38,7 @@ class Checkpoints(ModelCheckpoint):
             every_n_epochs=every_n_epochs,
             save_top_k=keep,
             monitor=monitor,
+            mode=mode,
             auto_insert_metric_name=False,
             save_on_train_epoch_end=True,
             enable_version_counter=False,

@@ -1,7 +1,8 @@
 """Fréchet distance of two Gaussians (Heusel et al. 2017): with Inception features, the FID."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,6 +17,12 @@ class Moments:
     count: int
     mean: Tensor
     covariance: Tensor
+
+    @cached_property
+    def root(self) -> Tensor:
+        """The symmetric square root of the covariance (d, d)."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
 
 def moments(chunks: Iterable[Tensor]) -> Moments:
@@ -35,22 +42,35 @@ def moments(chunks: Iterable[Tensor]) -> Moments:
     return Moments(count, mean + shift, covariance)
 
 
+def together(parts: Sequence[Moments]) -> Moments:
+    """The moments of all vectors of ``parts``, which need not be at hand any more."""
+    count = sum(part.count for part in parts)
+    mean = torch.stack([part.count * part.mean for part in parts]).sum(0) / count
+    scatter = torch.zeros_like(parts[0].covariance)
+    for part in parts:
+        gap = part.mean - mean
+        scatter += (part.count - 1) * part.covariance + part.count * torch.outer(gap, gap)
+    return Moments(count, mean, scatter / (count - 1))
+
+
 def frechet_distance(a: Moments, b: Moments, allow_singular: bool = False) -> float:
     """``|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2))``; 0 for the same distribution.
 
     Raises InputError where there are no more vectors than dimensions, since the covariance is
     singular then and the distance mostly says how few there are; ``allow_singular``: not.
     """
-    size = len(a.mean)
-    fewest = min(a.count, b.count)
-    expect(
-        allow_singular or fewest > size,
-        f"A Fréchet distance of {size} features from {fewest} images has a singular covariance: "
-        f"use more than {size} images, or an extractor with fewer features.",
-    )
+    if not allow_singular:
+        expect_nonsingular(min(a.count, b.count), len(a.mean))
     # The trace of (A B)^(1/2) is that of (A^(1/2) B A^(1/2))^(1/2), which is symmetric.
-    values, vectors = torch.linalg.eigh(a.covariance)
-    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ b.covariance @ root).clamp_min(0).sqrt().sum()
+    cross = torch.linalg.eigvalsh(a.root @ b.covariance @ a.root).clamp_min(0).sqrt().sum()
     traces = a.covariance.trace() + b.covariance.trace()
     return float((a.mean - b.mean).square().sum() + traces - 2 * cross)
+
+
+def expect_nonsingular(images: int, size: int) -> None:
+    """Raise InputError where ``images`` are too few for a covariance of ``size`` features."""
+    expect(
+        images > size,
+        f"A Fréchet distance of {size} features from {images} images has a singular covariance: "
+        f"use more than {size} images, or an extractor with fewer features.",
+    )

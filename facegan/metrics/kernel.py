@@ -17,7 +17,7 @@ def kernel_distance(
     expect_enough(min(len(real), len(generated)), size)
     rng = np.random.RandomState(seed)  # torch-fidelity's
     distances = [
-        _squared_mmd(
+        squared_mmd(
             real[rng.choice(len(real), size, replace=False)],
             generated[rng.choice(len(generated), size, replace=False)],
         )
@@ -35,7 +35,8 @@ def expect_enough(images: int, size: int) -> None:
     )
 
 
-def _squared_mmd(x: Tensor, y: Tensor) -> float:
+def squared_mmd(x: Tensor, y: Tensor) -> float:
+    """Of as many vectors (m, d) of each kind; unbiased, and so negative at times."""
     x, y = x.double(), y.double()
     m = len(x)
 

@@ -16,19 +16,20 @@ ROWS = 1024  # of distances held at a time
 
 @dataclass(frozen=True)
 class Manifold:
-    """Shares in [0, 1], but for ``density``, which may exceed 1.
+    """What each image says of its neighbours: a metric is the mean of its tensor.
 
     Attributes:
-        precision: of generated images that lie within reach of a real one.
-        recall: of real images that lie within reach of a generated one.
-        density: how many real images reach a generated one, over the number expected.
-        coverage: of real images that have a generated one within reach.
+        precision: whether each generated image (M,) lies within reach of a real one.
+        recall: whether each real image (N,) lies within reach of a generated one.
+        density: how many real images reach each generated one (M,), over the number expected;
+            the only one that may exceed 1.
+        coverage: whether each real image (N,) has a generated one within reach.
     """
 
-    precision: float
-    recall: float
-    density: float
-    coverage: float
+    precision: Tensor
+    recall: Tensor
+    density: Tensor
+    coverage: Tensor
 
 
 def manifold(real: Tensor, generated: Tensor, k: int = 3, k_density: int = 5) -> Manifold:
@@ -46,20 +47,20 @@ def manifold(real: Tensor, generated: Tensor, k: int = 3, k_density: int = 5) ->
     within_real = torch.zeros(len(generated), dtype=torch.bool)
     within_generated = torch.zeros(len(real), dtype=torch.bool)
     covered = torch.zeros(len(real), dtype=torch.bool)
-    reached = 0
+    reached = torch.zeros(len(generated))
     for start in range(0, len(generated), ROWS):
         part = slice(start, start + ROWS)
         gaps = torch.cdist(generated[part], real)
         within_real[part] = (gaps <= reach_real[0]).any(1)
         within_generated |= (gaps <= reach_generated[0][part, None]).any(0)
         near = gaps <= reach_real[1]
-        reached += int(near.sum())
+        reached[part] = near.sum(1).float()
         covered |= near.any(0)
     return Manifold(
-        precision=float(within_real.float().mean()),
-        recall=float(within_generated.float().mean()),
-        density=reached / (k_density * len(generated)),
-        coverage=float(covered.float().mean()),
+        precision=within_real.float(),
+        recall=within_generated.float(),
+        density=reached / k_density,
+        coverage=covered.float(),
     )
 
 

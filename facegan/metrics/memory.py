@@ -22,16 +22,21 @@ class Memory:
     draws near everything, because it draws smoothly, is not taken for one that copies.
 
     Attributes:
-        copies: share of generated images that look like copies; about 0.01 if none is one.
+        suspect: which generated images (M,) look like copies.
         p: of as many or more by chance (binomial, one-sided).
         ratio: of each generated image (M,): nearest over second nearest distance.
         row: of the training image nearest to each (M,).
     """
 
-    copies: float
+    suspect: Tensor
     p: float
     ratio: Tensor
     row: Tensor
+
+    @property
+    def copies(self) -> float:
+        """Share of generated images that look like copies; about 0.01 if none is one."""
+        return float(self.suspect.double().mean())
 
     @property
     def copier(self) -> bool:
@@ -46,11 +51,11 @@ def memory(train: Tensor, held_out: Tensor, generated: Tensor) -> Memory:
     usual = usual[usual > 0]  # pictures that are in the training set as well, exactly
     ratio, row = _ratio(generated, train)
     threshold = torch.quantile(usual, SUSPICIOUS) if len(usual) else torch.tensor(1.0)
-    copies = int((ratio < threshold).sum())
+    suspect = ratio < threshold
     # The threshold is estimated, too: at worst so many of the held-out images are below the true.
     chance = SUSPICIOUS + 3 * (SUSPICIOUS / max(1, len(usual))) ** 0.5
-    p = binomtest(copies, len(ratio), min(chance, 0.5), alternative="greater").pvalue
-    return Memory(copies / len(ratio), float(p), ratio, row)
+    p = binomtest(int(suspect.sum()), len(ratio), min(chance, 0.5), alternative="greater").pvalue
+    return Memory(suspect, float(p), ratio, row)
 
 
 def expect_enough(held_out: int) -> None:

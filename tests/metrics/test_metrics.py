@@ -1,15 +1,26 @@
 """Against closed forms, hand-made point sets and the definitions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from facegan.errors import InputError
-from facegan.metrics.frechet import frechet_distance, moments
+from facegan.metrics import METRICS, better, name_of
+from facegan.metrics.diversity import inception_scores, pair_similarities
+from facegan.metrics.frechet import frechet_distance, moments, together
 from facegan.metrics.kernel import kernel_distance
 from facegan.metrics.manifold import manifold
 from facegan.metrics.memory import memory
 from facegan.metrics.sliced import patches, pyramid, sliced_wasserstein
+from facegan.metrics.uncertainty import (
+    draws_of_groups,
+    draws_of_mean,
+    groups,
+    jackknife_error,
+    p_of_difference,
+)
 
 
 def normal(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -51,6 +62,15 @@ def test_frechet_distance_agrees_with_the_general_formula():
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
 
 
+def test_moments_of_parts_are_those_of_the_whole():
+    points = normal(300, 5) + 7
+    parts = [moments([part]) for part in points.split([100, 150, 50])]
+    whole, merged = moments([points]), together(parts)
+    assert merged.count == 300
+    assert torch.allclose(merged.mean, whole.mean)
+    assert torch.allclose(merged.covariance, whole.covariance)
+
+
 def test_too_few_images_for_a_covariance_are_refused():
     few, many = moments([normal(5, 8)]), moments([normal(50, 8)])
     with pytest.raises(InputError, match="8 features from 5 images has a singular covariance"):
@@ -87,9 +107,14 @@ def line(*places: float) -> torch.Tensor:
     return torch.tensor(places, dtype=torch.float32)[:, None]
 
 
+def shares(*given, **options) -> SimpleNamespace:
+    found = vars(manifold(*given, **options))
+    return SimpleNamespace(**{name: float(values.mean()) for name, values in found.items()})
+
+
 def test_precision_and_recall_by_hand():
     real, generated = line(0, 1, 2, 3, 10), line(0.5, 1.5, 2.5, 50)
-    got = manifold(real, generated, k=1, k_density=1)
+    got = shares(real, generated, k=1, k_density=1)
     # A real one reaches 1 (the one at 10: 7); a generated one 1 (the one at 50: 47.5).
     assert got.precision == 3 / 4
     assert got.recall == 1  # 10 is within 47.5 of 50
@@ -100,13 +125,13 @@ def test_precision_and_recall_by_hand():
 
 def test_the_same_distribution_and_its_opposites():
     real = normal(400, 4)
-    same = manifold(real, normal(400, 4, 1))
+    same = shares(real, normal(400, 4, 1))
     assert min(same.precision, same.recall, same.coverage) > 0.7
     assert same.density == pytest.approx(1, abs=0.2)
-    collapsed = manifold(real, normal(400, 4, 1) * 0.01)
+    collapsed = shares(real, normal(400, 4, 1) * 0.01)
     assert collapsed.precision > 0.95
     assert max(collapsed.recall, collapsed.coverage) < 0.2
-    noise = manifold(real, normal(400, 4, 1) * 20)
+    noise = shares(real, normal(400, 4, 1) * 20)
     assert max(noise.precision, noise.density, noise.coverage) < 0.2
 
 
@@ -181,3 +206,94 @@ def test_held_out_images_that_are_in_the_training_set_hide_no_copier():
 def test_without_held_out_images_nothing_is_said():
     with pytest.raises(InputError, match="100 held-out"):
         memory(normal(10, 2), normal(9, 2), normal(5, 2))
+
+
+# ---------------------------------------------------------------------- diversity
+
+
+def test_the_inception_score_counts_the_classes_that_are_told_apart():
+    sure = 50.0 * torch.eye(5).repeat(40, 1)
+    assert np.mean(inception_scores(sure)) == pytest.approx(5, rel=1e-6)
+    assert np.mean(inception_scores(sure[:1].repeat(100, 1))) == pytest.approx(1)
+    assert np.mean(inception_scores(torch.zeros(100, 5))) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("size", [16, 28, 32, 64, 180])
+def test_pairs_are_alike_as_far_as_they_are(size: int):
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, size, size) * 2 - 1
+    noise = torch.rand(4, 3, size, size) * 2 - 1
+    alike = pair_similarities(torch.cat([image, image, image, 0.7 * image, noise[:2], noise[2:]]))
+    assert alike.shape == (4,)
+    assert alike[0] == pytest.approx(1)
+    assert 1 > alike[1] > alike[2]
+    assert alike[2:].max() < 0.3
+
+
+# ---------------------------------------------------------------------- how far to trust them
+
+
+def test_the_error_of_a_mean_is_the_textbook_one():
+    values = normal(5000, 1)[:, 0] * 3
+    error = jackknife_error(draws_of_mean(values))
+    assert error == pytest.approx(3 / 5000**0.5, rel=0.6)  # from ten groups only
+    by_group = [float(values[part].mean()) for part in groups(5000)]
+    assert error == pytest.approx(np.std(by_group, ddof=1) / 10**0.5, rel=1e-6)
+    assert jackknife_error(draws_of_mean(values[:5])) is None
+
+
+def test_groups_are_all_images_once():
+    for count in (10, 37, 1000):
+        assert np.array_equal(
+            np.concatenate([np.arange(count)[g] for g in groups(count)]), np.arange(count)
+        )
+
+
+def test_equal_generators_rarely_differ_and_others_do():
+    found = []
+    for seed in range(200):
+        noise = normal(400, 2, seed)
+        a, b = noise[:, 0], noise[:, 1]
+        gap = float((b - a).mean())
+        found.append(p_of_difference(draws_of_mean(a), draws_of_mean(b), gap))
+    assert 0.01 < np.mean(np.array(found) < 0.05) < 0.1
+    assert p_of_difference(draws_of_mean(a), draws_of_mean(b + 1), gap + 1) < 1e-4
+
+
+def test_shared_latents_make_small_differences_visible():
+    shared, own = normal(1000, 1)[:, 0], normal(1000, 1, 1)[:, 0]
+    better_by = 0.02
+    paired = p_of_difference(draws_of_mean(shared), draws_of_mean(shared + better_by), better_by)
+    gap = float((own + better_by - shared).mean())
+    assert paired < 1e-6
+    assert p_of_difference(draws_of_mean(shared), draws_of_mean(own + better_by), gap) > 0.01
+
+
+def test_identical_scores_are_not_called_different():
+    draws = draws_of_groups([1.0] * 10)
+    assert p_of_difference(draws, draws, 0.0) == 1
+    assert p_of_difference(draws, [], 0.1) is None
+
+
+# ---------------------------------------------------------------------- names
+
+
+def test_only_inception_gives_the_names_of_the_field():
+    assert [name_of(kind, "inception") for kind in ("fd", "kd", "precision")] == [
+        "fid",
+        "kid",
+        "precision",
+    ]
+    assert name_of("fd", "cnn") == "fd_cnn"
+    assert name_of("swd/16", "cnn") == "swd/16"
+
+
+def test_every_metric_knows_its_better_direction_or_has_none():
+    assert [better(name) for name in ("fid", "fd_cnn", "swd/32", "recall_pixels", "msssim")] == [
+        "min",
+        "min",
+        "min",
+        "max",
+        None,
+    ]
+    assert {name_of(metric, "cnn").split("_")[0] for metric in METRICS} == set(METRICS)

@@ -1,0 +1,114 @@
+"""How good the generator is, after every n epochs: the numbers that choose the best checkpoint."""
+
+import logging
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from torch import Tensor
+
+from facegan import media, plots, quality_report
+from facegan.errors import expect, expect_int
+from facegan.features import Ranks
+from facegan.files import append_csv, read_csv
+from facegan.latent import sample_latents
+from facegan.loggers import log_picture
+from facegan.metrics import better
+from facegan.quality import Result, Ruler, Settings
+
+log = logging.getLogger(__name__)
+
+
+class Quality(pl.Callback):
+    """Measures images of the averaged generator, always of the same latents, against real ones.
+
+    ``quality/*`` in the loggers and, with errors, ``metrics.csv`` in ``directory``; pictures where
+    the metrics have some; ``curves.png`` at the end. Every ``every_n_epochs`` epochs and after the
+    last. The numbers are those that ``facegan.evaluate`` gives with the same settings.
+
+    Several devices share the reading; the first one measures, and all log its numbers. Training is
+    not touched by it: neither its networks nor its random state.
+    """
+
+    def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
+        expect_int("callbacks.quality.every_n_epochs", every_n_epochs, at_least=1)
+        self.directory = Path(directory)
+        self.settings = settings
+        self.every_n_epochs = every_n_epochs
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        """Find the extractor; raises InputError where it does not fit the data, or a monitor it."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self._ruler = Ruler(self.settings, data, trainer.strategy.root_device)
+        measured = [f"quality/{name}" for name in self._ruler.names()]
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            monitor = getattr(callback, "monitor", None) or ""
+            if not monitor.startswith("quality/"):
+                continue
+            expect(
+                monitor in measured,
+                f"{monitor} is to be watched, but quality.metrics measure {', '.join(measured)}: "
+                "name one of these in objective.metric, or choose other quality.metrics.",
+            )
+            direction = better(monitor.removeprefix("quality/"))
+            expect(
+                direction in (None, callback.mode),
+                f"objective.mode={callback.mode} would keep the worst of {monitor}: "
+                f"set objective.mode={direction}.",
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop:
+            metrics = self._measure(trainer, pl_module, epoch)
+            pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        rows = read_csv(self.directory / "metrics.csv")
+        if not (trainer.is_global_zero and rows):
+            return
+        seen = [float(row["step"]) for row in rows]
+        names = [name for name in rows[-1] if f"{name} error" in rows[-1]]
+        panels = {name: {name: [float(row[name] or "nan") for row in rows]} for name in names}
+        if panels:
+            picture = plots.curves(seen, panels)
+            media.save_png(picture, self.directory / "curves.png")
+            log_picture(trainer.loggers, "quality/curves", picture, pl_module.images_seen)
+
+    def _measure(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> dict[str, float]:
+        """Measure, write the files, and return the metrics, on every rank the same."""
+        began = perf_counter()
+        strategy = trainer.strategy
+        ranks = Ranks(trainer.global_rank, trainer.world_size, strategy.all_gather)
+        z = sample_latents(self.settings.n, pl_module.hp.latent_dim, self.settings.seed)
+        numbers = np.arange(len(z))
+
+        def generated(part: np.ndarray) -> Tensor:
+            return pl_module.sample(z[part].to(pl_module.device))
+
+        metrics: dict[str, float] = {}
+        failure = None
+        quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
+        result = self._ruler.measure(generated, numbers, ranks, quiet)
+        if trainer.is_global_zero:
+            try:
+                self._write(result, epoch, pl_module.images_seen, began)
+                data = trainer.datamodule  # type: ignore[attr-defined]
+                quality_report.write(result, generated, numbers, data, self.directory)
+                metrics = {f"quality/{name}": s.value for name, s in result.scores.items()}
+            except Exception as error:  # the others would wait for ever
+                failure = error
+        metrics, failed = strategy.broadcast((metrics, failure is not None))
+        if failure is not None:
+            raise failure
+        expect(not failed, "The first process could not measure quality: see what it says.")
+        return metrics
+
+    def _write(self, result: Result, epoch: int, seen: int, began: float) -> None:
+        row: dict[str, Any] = {"epoch": epoch, "step": seen}
+        for name, score in result.scores.items():
+            row |= {name: score.value, f"{name} error": score.error}
+        row["seconds"] = round(perf_counter() - began, 2)
+        append_csv(self.directory / "metrics.csv", row)

@@ -1,0 +1,52 @@
+"""Are generated images varied? By what a classifier says of them, and by how alike pairs are."""
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+from facegan.metrics.uncertainty import groups
+
+KERNEL = 11  # pixels
+BETAS = (
+    0.0448,
+    0.2856,
+    0.3001,
+    0.2363,
+    0.1333,
+)  # of the scales, from the finest (Wang et al. 2003)
+
+
+def inception_scores(logits: Tensor) -> list[float]:
+    """The Inception Score (Salimans et al. 2016) of each tenth of ``logits`` (N, classes).
+
+    Their mean is the score: between 1, where every image has the same class or none has any, and
+    the number of classes.
+    """
+    scores = []
+    for part in groups(len(logits)):
+        likelihood = logits[part].double().log_softmax(1)
+        share = likelihood.exp()
+        information = (share * (likelihood - share.mean(0).log())).sum(1).mean()
+        scores.append(float(information.exp()))
+    return scores
+
+
+def pair_similarities(images: Tensor) -> Tensor:
+    """MS-SSIM (N // 2,) of images in [-1, 1] (N, C, H, W) with the next, in [0, 1]; 1: the same.
+
+    The more alike random pairs of generated images are, compared with real ones, the less varied
+    are they (Odena et al. 2017). Images of less than 176 pixels have fewer than five scales.
+    """
+    scales = 1
+    while scales < len(BETAS) and images.shape[-1] // 2**scales >= KERNEL:
+        scales += 1
+    betas = tuple(beta / sum(BETAS[:scales]) for beta in BETAS[:scales])
+    shown = (images.float() + 1) / 2
+    even = len(images) // 2 * 2
+    found = [
+        multiscale_structural_similarity_index_measure(
+            part[::2], part[1::2], data_range=1.0, betas=betas, normalize="relu", reduction="none"
+        )
+        for part in shown[:even].split(256)
+    ]
+    return torch.cat([torch.as_tensor(values).reshape(-1) for values in found])

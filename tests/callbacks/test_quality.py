@@ -1,0 +1,100 @@
+"""Quality while training: numbers that facegan.evaluate repeats, and the best checkpoint."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from facegan import evaluate
+from facegan.files import read_csv
+from facegan.gan import read_checkpoint
+
+Train = Callable[..., tuple[int, str]]
+
+ONLY = ["callbacks=[checkpoints,quality]", "quality.n=40"]
+
+
+def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_path: Path):
+    status, output = train(*ONLY, "trainer.max_epochs=3", "quality.metrics=[kd,prdc,swd]")
+    assert status == 0, output
+    rows = read_csv(tmp_path / "run" / "quality" / "metrics.csv")
+    assert [row["step"] for row in rows] == ["72", "144", "216"]
+    assert float(rows[0]["kd_pixels error"]) >= 0
+    logged = [row for row in read_csv(tmp_path / "run" / "metrics.csv") if row["quality/kd_pixels"]]
+    assert [row["step"] for row in logged] == ["72", "144", "216"]
+    assert (tmp_path / "run" / "quality" / "curves.png").is_file()
+
+    values = [float(row["kd_pixels"]) for row in rows]
+    best = read_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert best["images_seen"] == 72 * (1 + values.index(min(values)))
+
+    # The same ruler, afterwards.
+    options = ["n=40", "metrics=[kd,prdc]", "extractor.kind=pixels", "kid_subsets=10"]
+    status, output = run(evaluate, f"ckpt={tmp_path}/run", *options)
+    assert status == 0, output
+    found = json.loads((tmp_path / "run/evaluation/last/evaluation.json").read_text())
+    assert found["kd_pixels"]["value"] == pytest.approx(values[-1], rel=1e-4)
+    assert found["recall_pixels"]["value"] == float(rows[-1]["recall_pixels"])
+
+
+def test_training_goes_its_way_whether_it_is_measured_or_not(train: Train, tmp_path: Path):
+    weights = []
+    for number, callbacks in enumerate(("[checkpoints]", "[checkpoints,quality]")):
+        directory = f"hydra.run.dir={tmp_path}/{number}"
+        status, output = train(f"callbacks={callbacks}", "quality.n=40", directory)
+        assert status == 0, output
+        path = tmp_path / str(number) / "checkpoints" / "last.ckpt"
+        weights.append(torch.load(path, weights_only=True)["state_dict"])
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_early_stopping_watches_the_objective(train: Train, tmp_path: Path):
+    status, output = train(
+        "callbacks=[checkpoints,quality,early_stopping]",
+        "quality.n=40",
+        "trainer.max_epochs=9",
+        "callbacks.early_stopping.patience=1",
+        "objective.metric=quality/precision_pixels",  # noise has none
+        "objective.mode=max",
+    )
+    assert status == 0, output
+    assert "Stopped early" in output
+    assert len(read_csv(tmp_path / "run" / "quality" / "metrics.csv")) < 9
+
+
+def test_a_resumed_run_keeps_the_best_of_before(train: Train, tmp_path: Path):
+    status, output = train(*ONLY, "model.lr_g=0.5", "trainer.max_epochs=1")
+    assert status == 0, output
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    first = float(read_csv(tmp_path / "run" / "quality" / "metrics.csv")[0]["kd_pixels"])
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=3")
+    assert status == 0, output
+    values = [float(r["kd_pixels"]) for r in read_csv(tmp_path / "run" / "quality" / "metrics.csv")]
+    assert values[0] == first
+    assert len(values) == 3
+    assert read_checkpoint(best)["images_seen"] == 72 * (1 + values.index(min(values)))
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("objective.metric=quality/fid", "quality/fid is to be watched, but quality.metrics"),
+        ("objective.mode=max", "would keep the worst of quality/kd_pixels: set objective.mode=min"),
+        ("objective.mode=least", "objective.mode must be one of min, max"),
+        ("quality.metrics=[fd]", "768 features from 40 images has a singular covariance"),
+        ("quality.metrics=[kdd]", "quality.metrics must be one of fd, kd"),
+        ("quality.n=0", "quality.n must be a whole number of at least 1"),
+        ("quality.extractor.kind=cnn", "There is no network yet that tells the labels of"),
+        ("callbacks.quality.every_n_epochs=0", "callbacks.quality.every_n_epochs must be"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_training(
+    train: Train, tmp_path: Path, option: str, sentence: str
+):
+    status, output = train(*ONLY, option, f"data_dir={tmp_path}/data")
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "run" / "checkpoints").exists()
