@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log
 from hydra.errors import (
     CompactHydraException,
     ConfigCompositionException,
@@ -24,6 +25,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from facegan import launch
 from facegan.errors import FaceganError, InputError, InterruptedRun, expect
 from facegan.metrics import name_of
 
@@ -38,13 +40,19 @@ def strategy_for(devices: int | str | list[int], num_nodes: int) -> str:
 
     Each half-step uses one network only, which plain DDP takes for an error.
     """
-    if isinstance(devices, str) and not devices.lstrip("-").isdigit():
-        several = "," in devices or (devices == "auto" and _visible_gpus() > 1)
-    elif isinstance(devices, (int, str)):
-        several = int(devices) > 1 or (int(devices) == -1 and _visible_gpus() > 1)
-    else:
-        several = len(devices) > 1
-    return "ddp_find_unused_parameters_true" if several or num_nodes > 1 else "auto"
+    several = count_of(devices) > 1 or num_nodes > 1
+    return "ddp_find_unused_parameters_true" if several else "auto"
+
+
+def count_of(devices: int | str | list[int]) -> int:
+    """How many devices ``trainer.devices`` means: a number, -1 or auto (all GPUs), or a list."""
+    if not isinstance(devices, (int, str)):
+        return len(devices)
+    if isinstance(devices, str) and "," in devices:
+        return len([part for part in devices.split(",") if part.strip()])
+    if devices in ("auto", -1, "-1"):
+        return max(1, _visible_gpus())
+    return int(devices) if str(devices).lstrip("-").isdigit() else 1  # Lightning words the rest
 
 
 def _visible_gpus() -> int:
@@ -54,6 +62,10 @@ def _visible_gpus() -> int:
 
 
 OmegaConf.register_new_resolver("strategy_for", strategy_for, replace=True)
+for name in ("local_world", "nodes"):
+    OmegaConf.register_new_resolver(name, getattr(launch, name), replace=True)
+# Once for a whole sweep, as Hydra's own "now" is.
+OmegaConf.register_new_resolver("identity", launch.identity, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("name_of", name_of, replace=True)
 
 
@@ -129,19 +141,19 @@ def run(
     An error the user can act on is printed as one sentence, with a non-zero exit status;
     ``HYDRA_FULL_ERROR=1`` shows its traceback.
     """
-    # Set by us in the process that started this rank, if it is one.
-    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
+    # Set by us in the process that started this one, if there is one.
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" and launch.JOB not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise what it would print in its own words
     expected = (FaceganError, CompactHydraException, OmegaConfBaseException, OSError)
     _quieten()
 
     def job(cfg: DictConfig) -> Any:
-        if int(os.environ.get("LOCAL_RANK", 0)) > 0:  # what it has to say rank 0 has said
+        if launch.rank() > 0:  # what it has to say the first process has said
             logging.getLogger("facegan").setLevel(logging.WARNING)
         try:
             return task(cfg)
         except expected as error:
-            many = HydraConfig.get().mode is RunMode.MULTIRUN
+            many = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
             if many and not isinstance(error, InterruptedRun):
                 log.error(_sentence(error, config_name))
                 raise  # the sweep goes on with its other jobs
@@ -153,7 +165,11 @@ def run(
     # Hydra names the job, and finds what to relaunch, by the function it is given.
     job = functools.wraps(task)(job)
     try:
-        sys.argv[1:] = complete(sys.argv[1:])
+        given = launch.configuration()
+        if given is not None:
+            _run_started(job, given)
+            return
+        sys.argv[1:] = _quiet_beside_the_first(complete(sys.argv[1:]))
         main(job)()
     except expected as error:
         if full_error:
@@ -165,15 +181,50 @@ def run(
 
 
 def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:  # the other ranks of a job would repeat it
+    if launch.JOB in os.environ:
+        launch.say(_sentence(error, config_name))
+    elif launch.rank() == 0:  # the other processes of a job would repeat it
         print(file=sys.stderr)  # below a progress bar
         say(_sentence(error, config_name))
     sys.exit(error.exit_code if isinstance(error, FaceganError) else 2)
 
 
+def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
+    """Do what the process that started this one has composed already, without Hydra."""
+    cfg = OmegaConf.create(given)
+    assert isinstance(cfg, DictConfig)
+    if launch.rank() == 0:
+        configure_log(cfg.hydra.job_logging)
+    del cfg["hydra"]
+    try:
+        job(cfg)
+    except RuntimeError as error:
+        if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
+            raise
+        sys.exit(launch.LOST)  # another process has died: the one that waits says so
+
+
+def resolved(cfg: DictConfig) -> str:
+    """``cfg``, and how its job logs, as YAML that needs no resolver to be read."""
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    logging_of_job = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
+    return OmegaConf.to_yaml({**content, "hydra": {"job_logging": logging_of_job}})
+
+
+def _quiet_beside_the_first(arguments: list[str]) -> list[str]:
+    """Of the processes that torchrun or srun has started, the first one alone writes files."""
+    if launch.rank() == 0 or any(argument in ("-h", "--help") for argument in arguments):
+        return arguments
+    return [*arguments, "hydra.output_subdir=null", "hydra/job_logging=stdout"]
+
+
 def _quieten() -> None:
     """Hide what libraries say to developers; what matters to a user is said by us."""
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
+    for name in (
+        "pytorch_lightning.utilities.rank_zero",
+        "lightning_fabric.utilities.seed",
+        "lightning_fabric.utilities.distributed",
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*number of training batches .* is smaller than the logging interval.*",

@@ -5,17 +5,14 @@ Composes the configuration, builds data, model, callbacks, loggers and trainer f
 """
 
 import logging
-import os
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from facegan import __version__, config
+from facegan import __version__, config, launch
 from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of, expect_seed
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
@@ -40,6 +37,15 @@ ARCHITECTURE = {
 def train(cfg: DictConfig) -> None:
     """Train as ``cfg`` says; everything about the run ends up in ``cfg.run_dir``."""
     _check_values(cfg)
+    processes = config.count_of(cfg.trainer.devices)
+    if processes > 1 and not launch.started():
+        launch.run_ranks(config.resolved(cfg), processes)
+        return
+    _train(cfg)
+
+
+def _train(cfg: DictConfig) -> None:
+    """In one process, or in each of several."""
     import pytorch_lightning as pl
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -66,7 +72,7 @@ def train(cfg: DictConfig) -> None:
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
-        if checkpoint and cfg.resume:
+        if checkpoint and config.run_dir_of(checkpoint["path"]) == Path(cfg.run_dir):
             forget_metrics_after(Path(cfg.run_dir), checkpoint["images_seen"])
     try:
         trainer.fit(model, data, ckpt_path=path, weights_only=True)
@@ -103,11 +109,11 @@ def _check_values(cfg: DictConfig) -> None:
     expect_one_of("objective.mode", cfg.objective.mode, ("min", "max"))
     if cfg.trainer.limit_train_batches is not None:
         expect_number("trainer.limit_train_batches", cfg.trainer.limit_train_batches, low=1e-9)
-    one_device = cfg.trainer.strategy in ("auto", None)
+    expect_int("trainer.num_nodes", cfg.trainer.num_nodes, at_least=1)
     expect(
-        one_device or HydraConfig.get().mode is not RunMode.MULTIRUN,
-        "A multirun with several devices does not work yet, as each of its processes would repeat "
-        "the whole sweep: use trainer.devices=1, or one run at a time.",
+        cfg.trainer.num_nodes == 1 or launch.started(),
+        "trainer.num_nodes needs somebody who starts the processes on all machines: use torchrun "
+        "or srun, which also say how many there are.",
     )
     for key in ("ckpt", "resume"):
         expect(cfg[key] != "", f"{key}= is empty: name a checkpoint or a run directory.")
@@ -118,7 +124,7 @@ def _check_values(cfg: DictConfig) -> None:
     run_dir = Path(cfg.run_dir)
     used = (run_dir / "checkpoints").exists() or (run_dir / "metrics.csv").exists()
     expect(
-        not used or cfg.resume is not None or "LOCAL_RANK" in os.environ,
+        not used or cfg.resume is not None or launch.rank() > 0 or launch.restarted(),
         f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
         "hydra.run.dir.",
     )
@@ -141,11 +147,14 @@ def _check_precision(model: "GAN", cfg: DictConfig) -> None:
 
 def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     """The checkpoint named by ``ckpt`` or ``resume``, if it fits this configuration."""
-    if cfg.ckpt is None and cfg.resume is None:
+    start = cfg.ckpt if cfg.resume is None else cfg.resume
+    if launch.restarted() and (Path(cfg.run_dir) / "checkpoints" / "last.ckpt").is_file():
+        start = cfg.run_dir  # by torchrun or SLURM, with the command line of the first time
+    if start is None:
         return None
     from facegan.gan import read_checkpoint
 
-    checkpoint = read_checkpoint(cfg.ckpt if cfg.resume is None else cfg.resume)
+    checkpoint = read_checkpoint(start)
     path = checkpoint["path"]
     for name, key in ARCHITECTURE.items():
         trained, asked = (

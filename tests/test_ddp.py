@@ -1,5 +1,6 @@
 """Two processes on the CPU: what every rank must agree on, and what it must not."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,10 @@ from facegan.files import read_csv
 
 from .conftest import TINY
 
-# Every rank writes what it saw beside the run.
+# Every rank writes what it saw beside the run. Python imports this by itself wherever it starts.
 WATCH = """
-import sys, torch
-from facegan import train
+import sys
+import torch
 from facegan.gan import GAN
 
 step = GAN.training_step
@@ -31,7 +32,6 @@ def report(self):
     torch.save({**self.seen, "weights": weights}, f"rank{self.global_rank}.pt")
 
 GAN.training_step, GAN.on_train_end = watch, report
-train.main()
 """
 
 
@@ -39,14 +39,16 @@ train.main()
 def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
     tmp_path: Path, data_dir: Path
 ):
-    script = tmp_path / "watch.py"
-    script.write_text(WATCH)
+    (tmp_path / "watch").mkdir()
+    (tmp_path / "watch" / "sitecustomize.py").write_text(WATCH)
+    path = os.pathsep.join([str(tmp_path / "watch"), *filter(None, sys.path)])
     clusters = ["clustering.k=3", "clustering.n=70", "clustering.generated=10"]
     overrides = [*TINY, *clusters, "trainer.devices=2", "hydra.run.dir=run"]
     overrides.append(f"data_dir={data_dir}")
     result = subprocess.run(
-        [sys.executable, str(script), *overrides],
+        [sys.executable, "-m", "facegan.train", *overrides],
         cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=300,
@@ -59,7 +61,7 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
     assert torch.equal(one["weights"], two["weights"])
 
     run_dir = tmp_path / "run"
-    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["run"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["run", "watch"]
     checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["images_seen"] == 2 * 64  # 4 whole batches of 8 of each rank's 36 images
     assert int(read_csv(run_dir / "metrics.csv")[-1]["step"]) == 128

@@ -1,0 +1,246 @@
+"""The processes of one training: who starts them, which one this is, and what they agree on.
+
+Started by hand, ``facegan.train`` with several devices becomes a parent that starts one process
+per device from the resolved configuration, waits, and never trains itself. So a sweep's other jobs
+have no part in it, a rank that dies or hangs can be cleared away from outside, and no rank
+composes a configuration of its own. Under torchrun and srun the processes are there already.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from facegan.errors import FaceganError, InterruptedRun
+
+JOB = "FACEGAN_JOB"  # directory of what a started process is to do, and of what it says at the end
+LOST = 75  # exit status of a process that has lost the others (EX_TEMPFAIL)
+PATIENCE = 10.0  # seconds that the others have to end by themselves
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class RankError(FaceganError):
+    """A process of a job with several devices died without a word of its own."""
+
+
+# ---------------------------------------------------------------------- which process this is
+
+
+def rank() -> int:
+    """Number of this process among all of its job; 0 where it is the only one."""
+    for name in ("RANK", "SLURM_PROCID" if _srun() else "", "LOCAL_RANK"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return 0
+
+
+def started() -> bool:
+    """Whether this process is one of several that something has started: us, torchrun or srun."""
+    return JOB in os.environ or _torchrun() or (_srun() and _nodes_and_tasks()[1] > 1)
+
+
+def local_world() -> int:
+    """Processes on this machine, as torchrun or srun have started them; else 1."""
+    if _torchrun():
+        return int(os.environ["LOCAL_WORLD_SIZE"])
+    nodes, tasks = _nodes_and_tasks()
+    return max(1, tasks // nodes)
+
+
+def nodes() -> int:
+    """Machines of this job, as torchrun or srun have started it; else 1."""
+    if _torchrun():
+        return max(1, int(os.environ["WORLD_SIZE"]) // local_world())
+    return _nodes_and_tasks()[0]
+
+
+def restarted() -> bool:
+    """Whether torchrun (``--max-restarts``) or SLURM (requeued) has started this job again."""
+    return any(
+        int(os.environ.get(name) or 0) > 0
+        for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+    )
+
+
+def identity() -> str:
+    """What a run directory is called after: the time of the start, or the number of a SLURM job.
+
+    All processes of a job get the same, on all machines and after a restart.
+    """
+    if _srun():
+        job, step = os.environ["SLURM_JOB_ID"], os.environ["SLURM_STEP_ID"]
+        return f"slurm_{job}" if step == "0" else f"slurm_{job}_{step}"
+    if _torchrun():
+        return _agreed(_time_of_parent())
+    return f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def _torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def _srun() -> bool:
+    """Whether srun has started this process; in a batch script alone no step has a number."""
+    return os.environ.get("SLURM_STEP_ID", "").isdigit() and "SLURM_JOB_ID" in os.environ
+
+
+def _nodes_and_tasks() -> tuple[int, int]:
+    if not _srun():
+        return 1, 1
+    count = (os.environ.get(name) or "1" for name in ("SLURM_STEP_NUM_NODES", "SLURM_NTASKS"))
+    found, tasks = (int(value) for value in count)
+    return found, tasks
+
+
+def _time_of_parent() -> str:
+    """When torchrun was started: it stays, whatever it restarts."""
+    with contextlib.suppress(OSError, ValueError):
+        fields = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()
+        up = float(Path("/proc/uptime").read_text().split()[0])
+        began = time.time() - up + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return f"{datetime.fromtimestamp(round(began)):%Y-%m-%d_%H-%M-%S}"
+    return f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def _agreed(proposal: str) -> str:
+    """The first process's ``proposal``, through the store that torchrun keeps for its processes."""
+    from torch.distributed import TCPStore
+
+    own = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and rank() == 0
+    store = TCPStore(
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        is_master=own,
+        wait_for_workers=False,
+    )
+    key = f"facegan/identity/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+    if rank() == 0:
+        store.set(key, proposal)
+    return store.get(key).decode()
+
+
+# ---------------------------------------------------------------------- starting them
+
+
+def run_ranks(configuration: str, count: int) -> None:
+    """Run ``facegan.train`` in ``count`` processes on a ``configuration`` (YAML) until all end.
+
+    Signals are passed on. A process that dies takes the others with it within seconds. Raises
+    what it said (FaceganError, InterruptedRun), or RankError if it could say nothing.
+    """
+    with tempfile.TemporaryDirectory(prefix="facegan_") as directory:
+        (Path(directory) / "configuration.yaml").write_text(configuration, encoding="utf-8")
+        environment = os.environ | {
+            JOB: directory,
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(_free_port()),
+            "NODE_RANK": "0",
+            "WORLD_SIZE": str(count),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, _cores() // count))),
+        }
+        ranks: list[subprocess.Popen] = []
+        with _passing_on_signals(ranks):
+            try:
+                for number in range(count):
+                    own = environment | {"LOCAL_RANK": str(number)}
+                    # In a session of its own, where Ctrl-C reaches it through this process only.
+                    command = [sys.executable, "-m", "facegan.train"]
+                    ranks.append(subprocess.Popen(command, env=own, start_new_session=True))
+                _wait_for(ranks)
+            finally:
+                for process in ranks:
+                    process.kill()  # those that are left
+                    process.wait()
+        _raise_what_they_said(Path(directory), ranks)
+
+
+def _wait_for(ranks: Sequence[subprocess.Popen]) -> None:
+    """Until all have ended; or some seconds after one has failed, as the others may hang."""
+    until = float("inf")
+    while any(process.poll() is None for process in ranks) and time.monotonic() < until:
+        if until == float("inf") and any(process.returncode for process in ranks):
+            until = time.monotonic() + PATIENCE
+        time.sleep(0.1)
+
+
+def _raise_what_they_said(directory: Path, ranks: Sequence[subprocess.Popen]) -> None:
+    for number, process in enumerate(ranks):
+        said = directory / f"{number}.txt"
+        if said.is_file():
+            sentence, status = said.read_text(encoding="utf-8"), process.returncode
+            if status > 128:
+                raise InterruptedRun(sentence, status - 128)
+            error = FaceganError(sentence)
+            error.exit_code = status
+            raise error
+    statuses = {number: process.returncode for number, process in enumerate(ranks)}
+    # Those that were stopped by us, or have lost the others, say nothing about why.
+    first = next((n for n, status in statuses.items() if status not in (0, LOST)), None)
+    if first is not None:
+        status = statuses[first]
+        how = signal.Signals(-status).name if status < 0 else f"status {status}"
+        raise RankError(
+            f"Process {first} of {len(ranks)} ended with {how}"
+            + (" (for want of memory, perhaps)" if status == -signal.SIGKILL else "")
+            + ", so the others were stopped. The last checkpoint is intact: go on with resume=."
+        )
+
+
+@contextlib.contextmanager
+def _passing_on_signals(ranks: list[subprocess.Popen]) -> Iterator[None]:
+    """Signals are for those who train; this process waits for what they make of it."""
+
+    def pass_on(signum: int, frame: object) -> None:
+        for process in ranks:
+            if process.poll() is None:
+                process.send_signal(signum)
+
+    before = {signum: signal.signal(signum, pass_on) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+# ---------------------------------------------------------------------- in a started one
+
+
+def configuration() -> str | None:
+    """What :func:`run_ranks` has given this process to do, if it has started it."""
+    directory = os.environ.get(JOB)
+    if directory is None:
+        return None
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    return (Path(directory) / "configuration.yaml").read_text(encoding="utf-8")
+
+
+def say(sentence: str) -> None:
+    """Leave the reason of the end to the process that waits for it."""
+    path = Path(os.environ[JOB]) / f"{rank()}.txt"
+    path.write_text(sentence, encoding="utf-8")
+
+
+def _end_with(parent: int) -> None:
+    """A process that nobody waits for any more must not train on."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(LOST)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,236 @@
+"""Several processes: which one this is, what they agree on, and how they end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from facegan import launch
+from facegan.files import read_csv
+from facegan.gan import read_checkpoint
+
+from .conftest import TINY
+
+LONG = [*TINY, "callbacks=[checkpoints,progress]", "trainer.max_epochs=500"]
+EXTERNAL = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID")
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        if name in EXTERNAL or name.startswith("SLURM_"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+# ---------------------------------------------------------------------- which process this is
+
+
+def test_a_process_of_its_own(alone: pytest.MonkeyPatch):
+    assert (launch.rank(), launch.local_world(), launch.nodes()) == (0, 1, 1)
+    assert not launch.started()
+    assert not launch.restarted()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", launch.identity())
+
+
+def test_a_process_of_srun(alone: pytest.MonkeyPatch):
+    step = {"JOB_ID": "77", "STEP_ID": "0", "PROCID": "5", "NTASKS": "8", "STEP_NUM_NODES": "2"}
+    for name, value in step.items():
+        alone.setenv(f"SLURM_{name}", value)
+    assert (launch.rank(), launch.local_world(), launch.nodes()) == (5, 4, 2)
+    assert launch.started()
+    assert launch.identity() == "slurm_77"
+    alone.setenv("SLURM_STEP_ID", "1")
+    assert launch.identity() == "slurm_77_1"
+    assert not launch.restarted()
+    alone.setenv("SLURM_RESTART_COUNT", "1")
+    assert launch.restarted()
+
+
+def test_a_batch_script_is_not_yet_srun(alone: pytest.MonkeyPatch):
+    for name, value in {"JOB_ID": "77", "PROCID": "0", "NTASKS": "8"}.items():
+        alone.setenv(f"SLURM_{name}", value)
+    assert not launch.started()
+    assert launch.rank() == 0
+
+
+def test_a_process_of_torchrun(alone: pytest.MonkeyPatch):
+    given = {"TORCHELASTIC_RUN_ID": "none", "RANK": "3", "LOCAL_RANK": "1"}
+    for name, value in {**given, "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
+        alone.setenv(name, value)
+    assert (launch.rank(), launch.local_world(), launch.nodes()) == (3, 2, 2)
+    assert launch.started()
+
+
+# ---------------------------------------------------------------------- how they end
+
+
+def train(*overrides: str, program: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
+    command = [*program, "-m", "facegan.train", *LONG, *overrides]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def wait_for(path: Path, newer_than: float = 0.0) -> None:
+    for _ in range(600):
+        if path.is_file() and path.stat().st_mtime > newer_than:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{path} did not appear")
+
+
+def processes_in(directory: Path) -> list[int]:
+    """Those whose working directory this is."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if (path / "cwd").readlink() == directory and int(path.name) != os.getpid():
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+def rank_of(directory: Path, number: int) -> int:
+    for pid in processes_in(directory):
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        if f"LOCAL_RANK={number}".encode() in environment:
+            return pid
+    pytest.fail(f"there is no process {number}")
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen]]:
+    running = []
+
+    def start(*overrides: str, **options) -> subprocess.Popen:
+        running.append(train(*overrides, **options))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+def test_a_rank_that_is_killed_ends_the_job_with_a_sentence(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    for number in (0, 1):
+        run_dir = tmp_path / str(number)
+        options = ["trainer.devices=2", f"data_dir={data_dir}", f"hydra.run.dir={run_dir}"]
+        job = started(*options)
+        wait_for(run_dir / "checkpoints" / "last.ckpt")
+        os.kill(rank_of(tmp_path, number), signal.SIGKILL)
+        output, _ = job.communicate(timeout=60)
+        assert job.returncode == 1
+        assert f"Process {number} of 2 ended with SIGKILL" in output
+        assert "Traceback" not in output
+        assert processes_in(tmp_path) == []
+        assert read_checkpoint(run_dir)["images_seen"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+def test_ranks_do_not_outlive_the_process_that_waits_for_them(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    job = started("trainer.devices=2", f"data_dir={data_dir}", "hydra.run.dir=run")
+    wait_for(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    job.kill()
+    job.wait()
+    until = time.monotonic() + 30
+    while processes_in(tmp_path) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert processes_in(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_an_interrupt_saves_once_and_the_run_goes_on_bit_for_bit(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    options = ["trainer.devices=2", f"data_dir={data_dir}"]
+    job = started(*options, "hydra.run.dir=run")
+    wait_for(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    job.send_signal(signal.SIGTERM)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGTERM
+    assert output.count("Stopped by SIGTERM after") == 1
+    assert "resume=" in output
+
+
+@pytest.mark.slow
+def test_a_run_of_two_ranks_resumed_at_an_epoch_equals_one_that_never_stopped(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    options = ["trainer.devices=2", f"data_dir={data_dir}"]
+    for arguments in (
+        [*options, "hydra.run.dir=whole", "trainer.max_epochs=3"],
+        [*options, "hydra.run.dir=parts", "trainer.max_epochs=1"],
+        ["resume=parts", "trainer.max_epochs=3"],
+    ):
+        job = started(*arguments)
+        output, _ = job.communicate(timeout=120)
+        assert job.returncode == 0, output
+    one, two = (read_checkpoint(tmp_path / name)["state_dict"] for name in ("whole", "parts"))
+    assert all(one[name].equal(two[name]) for name in one)
+    rows = [
+        [row | {"speed/images_per_second": ""} for row in read_csv(tmp_path / n / "metrics.csv")]
+        for n in ("whole", "parts")
+    ]
+    assert rows[0] == rows[1]
+
+
+# ---------------------------------------------------------------------- torchrun
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
+
+
+@pytest.mark.slow
+def test_two_machines_of_torchrun_agree_on_one_run_directory(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    with launch.socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    machines = []
+    for number in (0, 1):
+        program = [*TORCHRUN, "--nnodes", "2", "--node-rank", str(number), "--nproc-per-node", "1"]
+        program += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
+        options = [f"data_dir={data_dir}", "trainer.max_epochs=1"]
+        machines.append(started(*options, program=tuple(program)))
+        time.sleep(1.5)  # a second that would be another directory
+    outputs = [machine.communicate(timeout=120)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], outputs
+    (run_dir,) = (tmp_path / "runs" / "synthetic").iterdir()
+    assert read_checkpoint(run_dir)["images_seen"] == 2 * 32
+    assert [output.count("Everything goes to") for output in outputs] == [1, 0]
+    assert (run_dir / ".hydra" / "overrides.yaml").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+def test_torchrun_restarts_from_the_last_checkpoint_by_itself(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    program = (*TORCHRUN, "--standalone", "--nproc-per-node", "2", "--max-restarts", "1")
+    job = started(f"data_dir={data_dir}", "trainer.max_epochs=60", program=program)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.kill(rank_of(tmp_path, 1), signal.SIGKILL)
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode == 0, output
+    (run_dir,) = (tmp_path / "runs" / "synthetic").iterdir()
+    assert read_checkpoint(run_dir)["images_seen"] == 60 * 64
+    steps = [int(row["step"]) for row in read_csv(run_dir / "metrics.csv") if row["loss/d"]]
+    assert steps == sorted(set(steps))
