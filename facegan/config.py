@@ -21,15 +21,19 @@ from hydra.errors import (
     InstantiationException,
     MissingConfigException,
 )
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan import launch
 from facegan.errors import FaceganError, InputError, InterruptedRun, expect
+from facegan.files import write_json
 from facegan.metrics import name_of
 
 log = logging.getLogger(__name__)
+
+FIRST_JOB = "FACEGAN_FIRST_JOB"  # number of a sweep's first job, for processes that run its jobs
 
 _INSTALLED, _CHECKOUT = Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf"
 CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
@@ -55,6 +59,11 @@ def count_of(devices: int | str | list[int]) -> int:
     return int(devices) if str(devices).lstrip("-").isdigit() else 1  # Lightning words the rest
 
 
+def in_sweep() -> bool:
+    """Whether this is a job of a sweep."""
+    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+
+
 def _visible_gpus() -> int:
     import torch
 
@@ -66,6 +75,38 @@ for name in ("local_world", "nodes"):
     OmegaConf.register_new_resolver(name, getattr(launch, name), replace=True)
 # Once for a whole sweep, as Hydra's own "now" is.
 OmegaConf.register_new_resolver("identity", launch.identity, use_cache=True, replace=True)
+
+
+def direction_of(mode: str) -> str:
+    """Optuna's word for ``objective.mode``."""
+    return {"min": "minimize", "max": "maximize"}.get(mode, mode)
+
+
+def sweep_name() -> str | None:
+    """What the sweep is called that this run belongs to, if it belongs to one."""
+    return Path(HydraConfig.get().sweep.dir).name if in_sweep() else None
+
+
+def job_number(number: int) -> int:
+    """The number of a job in its sweep's directory, which may hold those of an earlier search."""
+    return number + int(os.environ.get(FIRST_JOB, 0))
+
+
+class SweepStart(Callback):
+    """Hydra tells it where the jobs of a sweep will be, before there is one."""
+
+    directory: Path | None = None  # of the sweep of this process
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        directory = Path(config.hydra.sweep.dir)
+        there = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
+        os.environ[FIRST_JOB] = str(max(there, default=-1) + 1)
+        directory.mkdir(parents=True, exist_ok=True)  # for the storage of a search
+        SweepStart.directory = directory
+
+
+for resolver in (direction_of, in_sweep, sweep_name, job_number):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 OmegaConf.register_new_resolver("name_of", name_of, replace=True)
 
 
@@ -148,14 +189,16 @@ def run(
     _quieten()
 
     def job(cfg: DictConfig) -> Any:
+        _quieten()  # also where a launcher runs it in a process of its own
         if launch.rank() > 0:  # what it has to say the first process has said
             logging.getLogger("facegan").setLevel(logging.WARNING)
         try:
             return task(cfg)
         except expected as error:
-            many = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
-            if many and not isinstance(error, InterruptedRun):
-                log.error(_sentence(error, config_name))
+            if in_sweep() and not isinstance(error, InterruptedRun):
+                sentence = _sentence(error, config_name)
+                log.error(sentence)
+                write_json(Path(cfg.run_dir) / launch.RESULT, {"error": sentence})
                 raise  # the sweep goes on with its other jobs
             if full_error:
                 raise
@@ -169,8 +212,13 @@ def run(
         if given is not None:
             _run_started(job, given)
             return
-        sys.argv[1:] = _quiet_beside_the_first(complete(sys.argv[1:]))
-        main(job)()
+        # argparse wants all overrides in one piece; people also type -m between them.
+        arguments = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
+        sys.argv[1:] = _quiet_beside_the_first(complete(arguments))
+        try:
+            main(job)()
+        finally:
+            _conclude_sweep()
     except expected as error:
         if full_error:
             raise
@@ -178,6 +226,15 @@ def run(
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)
+
+
+def _conclude_sweep() -> None:
+    """The leaderboard of the sweep of this command, if it was one, whatever became of its jobs."""
+    directory, SweepStart.directory = SweepStart.directory, None
+    if directory is not None and any(path.name.isdigit() for path in directory.glob("*")):
+        from facegan import leaderboard  # here, because it needs torch
+
+        leaderboard.write(directory)
 
 
 def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
@@ -244,11 +301,15 @@ def _quieten() -> None:
 
 
 def with_resumed_overrides(arguments: list[str]) -> list[str]:
-    """For ``resume=RUN_DIR``: the overrides of that run too, except where others are given now."""
-    given = [argument for argument in arguments if argument.startswith("resume=")]
-    if not given or given[-1] in ("resume=null", "resume="):
+    """For ``resume=RUN_DIR``: the overrides of that run too, except where others are given now.
+
+    ``resume=RUN_DIR`` is short for ``resume.dir=RUN_DIR``.
+    """
+    arguments = [re.sub("^resume=", "resume.dir=", argument) for argument in arguments]
+    given = [argument for argument in arguments if argument.startswith("resume.dir=")]
+    if not given or given[-1] in ("resume.dir=null", "resume.dir="):
         return arguments
-    run_dir = Path(given[-1].removeprefix("resume=").strip("'\"")).expanduser()
+    run_dir = Path(given[-1].removeprefix("resume.dir=").strip("'\"")).expanduser()
     saved = run_dir / ".hydra" / "overrides.yaml"
     expect(
         saved.is_file() and (run_dir / "checkpoints" / "last.ckpt").is_file(),
@@ -257,11 +318,19 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     )
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     # A time limit was meant for one sitting.
-    once = {"resume", "ckpt", "trainer.max_time"}
-    replaced = {_key(override) for override in overrides} | once
-    earlier = [str(o) for o in OmegaConf.load(saved) if _key(str(o)) not in replaced]
-    # Last, because argparse wants all overrides in one piece, after any options.
-    return [*arguments, *earlier, f"hydra.run.dir='{run_dir}'"]
+    once = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time"}
+    keys = {_key(override) for override in overrides}
+    before = [str(override) for override in OmegaConf.load(saved)]
+    earlier = [override for override in before if _key(override) not in keys | once]
+    changed = [o for o in overrides if _key(o) not in once and o not in before]
+    if launch.rank() == 0:
+        print(
+            f"Going on in {run_dir}" + (f" with {', '.join(changed)}" if changed else "") + ".",
+            file=sys.stderr,
+        )
+    # Beside the other overrides, which argparse wants in one piece.
+    at = arguments.index(given[-1]) + 1
+    return [*arguments[:at], *earlier, f"hydra.run.dir='{run_dir}'", *arguments[at:]]
 
 
 def _key(override: str) -> str:

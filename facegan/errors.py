@@ -1,5 +1,6 @@
 """Errors a user is meant to read: entry points print the sentence and exit, without a traceback."""
 
+import signal
 from collections.abc import Sequence
 
 
@@ -20,6 +21,11 @@ class InputError(FaceganError, ValueError):
 
 class DivergedError(FaceganError):
     """Training produced a non-finite loss."""
+
+
+SIGNALS = [  # that ask a run to stop; SIGUSR1 is how SLURM announces the end of the time
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
 
 
 class InterruptedRun(FaceganError):  # noqa: N818  # a request, not an error

@@ -19,12 +19,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from facegan.errors import FaceganError, InterruptedRun
+from facegan.errors import SIGNALS, FaceganError, InterruptedRun
 
 JOB = "FACEGAN_JOB"  # directory of what a started process is to do, and of what it says at the end
 LOST = 75  # exit status of a process that has lost the others (EX_TEMPFAIL)
+RESULT = "result.json"  # in a run directory: how the run ended
 PATIENCE = 10.0  # seconds that the others have to end by themselves
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RankError(FaceganError):

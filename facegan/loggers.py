@@ -3,9 +3,11 @@
 The x-axis is images seen everywhere.
 """
 
+import contextlib
 import csv
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -62,7 +64,8 @@ def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
 def wandb_logger(run_dir: str, project: str, name: str | None = None, **options: Any) -> Logger:
     """Weights & Biases: online if there is a key, else recorded offline; it never asks.
 
-    ``WANDB_MODE`` decides where it is set. ``options`` go to ``wandb.init``.
+    ``WANDB_MODE`` decides where it is set. ``options`` go to ``wandb.init``. A resumed run goes on
+    as the same run: its id is kept in ``run_dir``.
     """
     import wandb  # here, because it takes a second that other loggers need not wait
     from pytorch_lightning.loggers import WandbLogger
@@ -97,9 +100,18 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
         project=project,
         name=name,
         mode=mode,
+        id=_kept_id(Path(run_dir) / "wandb" / "id.txt"),
+        resume="allow",
         settings=wandb.Settings(silent=True, init_timeout=20),
         **options,
     )
+
+
+def _kept_id(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError), path.open("x") as file:
+        file.write(secrets.token_hex(4))
+    return path.read_text()
 
 
 def finish() -> None:

@@ -97,6 +97,21 @@ def intervals(
     return _drawn(figure)
 
 
+def bars(title: str, rows: Sequence[str], values: Sequence[float]) -> Image.Image:
+    """A bar for each row, with its value."""
+    lines = sum(max(2, row.count("\n") + 1) for row in rows)
+    figure, axes = _figure(1, 1, 9, 1.2 + 0.16 * lines)
+    axis = axes[0, 0]
+    drawn = axis.barh(range(len(rows)), values)
+    axis.bar_label(drawn, fmt=" %.4g", fontsize=8)
+    axis.set_yticks(range(len(rows)), rows, fontsize=8)
+    axis.margins(x=0.12)
+    axis.invert_yaxis()
+    axis.set_title(title, fontsize=10)
+    figure.tight_layout()
+    return _drawn(figure)
+
+
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
     """Counts (true, predicted), coloured by their share of the row."""
     side = 2 + 0.42 * len(names)

@@ -4,20 +4,26 @@ Composes the configuration, builds data, model, callbacks, loggers and trainer f
 ``--help`` lists what can be set.
 """
 
+import contextlib
+import json
 import logging
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from facegan import __version__, config, launch
 from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of, expect_seed
+from facegan.files import write_json
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
 
+    from facegan.callbacks.objective import Objective
     from facegan.data.base import ImageDataModule
     from facegan.gan import GAN
 
@@ -34,14 +40,20 @@ ARCHITECTURE = {
 }
 
 
-def train(cfg: DictConfig) -> None:
-    """Train as ``cfg`` says; everything about the run ends up in ``cfg.run_dir``."""
+def train(cfg: DictConfig) -> float | None:
+    """Train as ``cfg`` says; everything about the run ends up in ``cfg.run_dir``.
+
+    Returns the objective, if it was measured: what searches look at.
+    """
     _check_values(cfg)
     processes = config.count_of(cfg.trainer.devices)
     if processes > 1 and not launch.started():
         launch.run_ranks(config.resolved(cfg), processes)
-        return
-    _train(cfg)
+    else:
+        _train(cfg)
+    if launch.rank() > 0:
+        return None
+    return json.loads((Path(cfg.run_dir) / launch.RESULT).read_text())["objective"]
 
 
 def _train(cfg: DictConfig) -> None:
@@ -49,7 +61,9 @@ def _train(cfg: DictConfig) -> None:
     import pytorch_lightning as pl
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+    from facegan.callbacks.objective import Objective
     from facegan.loggers import finish, forget_metrics_after
+    from facegan.sync import synchronise
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     _keep_freed_memory()
@@ -63,17 +77,29 @@ def _train(cfg: DictConfig) -> None:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     # The best is chosen first, so that the last checkpoint knows of it when a run is resumed.
     callbacks.sort(key=lambda c: isinstance(c, pl.callbacks.ModelCheckpoint) and not c.monitor)
+    objective = Objective(cfg.objective.metric, cfg.objective.mode)
+    _check_objective(cfg, callbacks)
+    callbacks.append(objective)
     loggers = list((config.build(cfg, "logger") or {}).values())
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
     trainer: Trainer = config.build(
-        cfg, "trainer", callbacks=callbacks, logger=loggers, enable_checkpointing=saving
+        cfg,
+        "trainer",
+        callbacks=callbacks,
+        logger=loggers,
+        enable_checkpointing=saving,
+        sync_batchnorm=False,  # Lightning would have the averaged generator wait for others, too
     )
+    if cfg.trainer.sync_batchnorm:
+        synchronise(model.generator)
+        synchronise(model.discriminator)
 
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
         if checkpoint and config.run_dir_of(checkpoint["path"]) == Path(cfg.run_dir):
             forget_metrics_after(Path(cfg.run_dir), checkpoint["images_seen"])
+    began, before = perf_counter(), checkpoint["images_seen"] if checkpoint else 0
     try:
         trainer.fit(model, data, ckpt_path=path, weights_only=True)
     except MisconfigurationException as error:
@@ -81,7 +107,9 @@ def _train(cfg: DictConfig) -> None:
     finally:
         finish()
     if trainer.is_global_zero:
+        seconds = perf_counter() - began
         _conclude(cfg, model, trainer)
+        _write_result(cfg, objective, model.images_seen - before, seconds)
 
 
 def _check_values(cfg: DictConfig) -> None:
@@ -102,10 +130,7 @@ def _check_values(cfg: DictConfig) -> None:
             cfg.trainer.get(key) is None,
             f"trainer.{key} does not work with two optimizers: use {instead}.",
         )
-    expect(
-        not cfg.trainer.get("sync_batchnorm"),
-        "trainer.sync_batchnorm is not supported yet: use model.norm_d=group.",
-    )
+    expect_one_of("trainer.sync_batchnorm", cfg.trainer.sync_batchnorm, (True, False))
     expect_one_of("objective.mode", cfg.objective.mode, ("min", "max"))
     if cfg.trainer.limit_train_batches is not None:
         expect_number("trainer.limit_train_batches", cfg.trainer.limit_train_batches, low=1e-9)
@@ -115,18 +140,32 @@ def _check_values(cfg: DictConfig) -> None:
         "trainer.num_nodes needs somebody who starts the processes on all machines: use torchrun "
         "or srun, which also say how many there are.",
     )
-    for key in ("ckpt", "resume"):
-        expect(cfg[key] != "", f"{key}= is empty: name a checkpoint or a run directory.")
+    for key, value in {"ckpt": cfg.ckpt, "resume": cfg.resume.dir}.items():
+        expect(value != "", f"{key}= is empty: name a checkpoint or a run directory.")
+    expect_one_of("resume.fallback", cfg.resume.fallback, (True, False))
     expect(
-        cfg.ckpt is None or cfg.resume is None,
+        cfg.ckpt is None or cfg.resume.dir is None,
         "ckpt starts a new run and resume goes on with an old one: give one of them.",
     )
     run_dir = Path(cfg.run_dir)
     used = (run_dir / "checkpoints").exists() or (run_dir / "metrics.csv").exists()
     expect(
-        not used or cfg.resume is not None or launch.rank() > 0 or launch.restarted(),
+        not used or cfg.resume.dir is not None or launch.rank() > 0 or launch.restarted(),
         f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
         "hydra.run.dir.",
+    )
+
+
+def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
+    """What a search waits for has to be measured: say so before hours of training."""
+    from facegan.callbacks.quality import Quality
+
+    expect(
+        not cfg.searched
+        or not cfg.objective.metric.startswith("quality/")
+        or any(isinstance(callback, Quality) for callback in callbacks),
+        f"The objective {cfg.objective.metric} is not measured without the callback quality: add "
+        "it to callbacks=[...], or name another metric in objective.metric, such as loss/g.",
     )
 
 
@@ -147,14 +186,17 @@ def _check_precision(model: "GAN", cfg: DictConfig) -> None:
 
 def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     """The checkpoint named by ``ckpt`` or ``resume``, if it fits this configuration."""
-    start = cfg.ckpt if cfg.resume is None else cfg.resume
+    start = cfg.ckpt if cfg.resume.dir is None else cfg.resume.dir
     if launch.restarted() and (Path(cfg.run_dir) / "checkpoints" / "last.ckpt").is_file():
         start = cfg.run_dir  # by torchrun or SLURM, with the command line of the first time
     if start is None:
         return None
     from facegan.gan import read_checkpoint
 
-    checkpoint = read_checkpoint(start)
+    try:
+        checkpoint = read_checkpoint(start)
+    except InputError as error:
+        checkpoint = _one_before(Path(str(start)) / "checkpoints", error, cfg.resume.fallback)
     path = checkpoint["path"]
     for name, key in ARCHITECTURE.items():
         trained, asked = (
@@ -172,6 +214,23 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
         f"{path} has already had {epochs} epochs: set trainer.max_epochs above that.",
     )
     return checkpoint
+
+
+def _one_before(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:
+    """The newest whole checkpoint in ``directory`` if ``fallback``; else an error that names it."""
+    from facegan.gan import read_checkpoint
+
+    whole = []
+    for path in directory.glob("*.ckpt"):
+        with contextlib.suppress(InputError):
+            whole.append(read_checkpoint(path))
+    if not whole:
+        raise error
+    newest = max(whole, key=lambda checkpoint: checkpoint["images_seen"])
+    seen = f"{newest['path']}, of {newest['images_seen']:,} images"
+    expect(fallback, f"{error} To go on from {seen}, set resume.fallback=true.")
+    log.warning("%s Going on from %s.", error, seen)
+    return newest
 
 
 def _keep_freed_memory() -> None:
@@ -202,13 +261,33 @@ def _announce(cfg: DictConfig, model: "GAN", data: "ImageDataModule", trainer: A
         hp.image_size,
         f"{len(data.train_rows()):,}",
         trainer.max_epochs,
-        data.batch_size * trainer.world_size,
+        data.batch_size_on(trainer.world_size) * trainer.world_size,
         hp.loss,
         hp.width_g,
         hp.width_d,
         type(trainer.accelerator).__name__.removesuffix("Accelerator").lower(),
         trainer.world_size,
         _short(cfg.run_dir),
+    )
+
+
+def _write_result(cfg: DictConfig, objective: "Objective", seen: int, seconds: float) -> None:
+    """How the run ended, for leaderboards and searches."""
+    result = {
+        "metric": objective.metric,
+        "mode": objective.mode,
+        "objective": objective.value,
+        "epoch": objective.epoch,
+        "images": seen,
+        "seconds": round(seconds, 1),
+        "images_per_second": round(seen / seconds, 1),
+    }
+    write_json(Path(cfg.run_dir) / launch.RESULT, result)
+    expect(
+        not cfg.searched or objective.value is not None,
+        f"The objective {objective.metric} was "
+        + ("never finite" if objective.logged else "never logged")
+        + ": name a metric in objective.metric that the loggers show.",
     )
 
 
@@ -231,7 +310,7 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
     ):
         if path.exists():
             lines.append(f"  {what:<11}{path}")
-    if (run_dir / "checkpoints" / "last.ckpt").exists():
+    if not cfg.searched and (run_dir / "checkpoints" / "last.ckpt").exists():
         activated = shutil.which("python") == sys.executable
         python = "python" if activated else _short(sys.executable)
         lines += [

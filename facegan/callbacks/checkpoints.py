@@ -12,7 +12,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from facegan.errors import InterruptedRun
+from facegan.errors import SIGNALS, InterruptedRun
 from facegan.files import replacing
 
 
@@ -71,7 +71,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class SaveOnSignal(pl.Callback):
-    """On Ctrl-C or SIGTERM: finishes the batch, writes ``path``, and stops the run.
+    """On Ctrl-C, SIGTERM or SIGUSR1 (SLURM's): finishes the batch, writes ``path``, and stops.
 
     A second signal stops at once, without a checkpoint.
     """
@@ -81,7 +81,7 @@ class SaveOnSignal(pl.Callback):
         self._received: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in SIGNALS:
             signal.signal(signum, self._receive)
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:

@@ -74,6 +74,7 @@ class ImageDataModule(pl.LightningDataModule):
         image_size: side of the (square) images in pixels.
         channels: 3 for colour, 1 for grey.
         batch_size: images per batch on each device.
+        global_batch_size: instead, images per batch on all devices together.
         flip: mirror half of the training images left to right.
         limit: train on only the first so many training images; ``None``: on all.
         max_bad_fraction: share of unreadable pictures that may be left out.
@@ -93,6 +94,7 @@ class ImageDataModule(pl.LightningDataModule):
         image_size: int = 64,
         channels: int = 3,
         batch_size: int = 64,
+        global_batch_size: int | None = None,
         flip: bool = False,
         limit: int | None = None,
         max_bad_fraction: float = 0.01,
@@ -118,7 +120,10 @@ class ImageDataModule(pl.LightningDataModule):
         expect_int("seed", seed, 0)
         self.name, self.data_dir = name, data_dir
         self.image_size, self.channels = image_size, channels
+        if global_batch_size is not None:
+            expect_int("dataset.global_batch_size", global_batch_size, 1)
         self.batch_size, self.flip, self.limit = batch_size, flip, limit
+        self.global_batch_size = global_batch_size
         self.max_bad_fraction, self.seed = max_bad_fraction, seed
         self._store: Store | None = None
 
@@ -160,15 +165,28 @@ class ImageDataModule(pl.LightningDataModule):
         """The rows of the store that are trained on."""
         return self.store.rows("train")[: self.limit]
 
+    def batch_size_on(self, world: int) -> int:
+        """Images per training batch on each of ``world`` devices."""
+        together = self.global_batch_size
+        if together is None:
+            return self.batch_size
+        expect(
+            together % world == 0,
+            f"dataset.global_batch_size={together} cannot be shared evenly by {world} devices: use "
+            f"{-(-together // world) * world}.",
+        )
+        return together // world
+
     def train_dataloader(self) -> DataLoader:
         """Whole batches only, in an order that follows from the seed and the epoch."""
         rows = self.train_rows()
         world = self.trainer.world_size if self.trainer else 1
+        batch_size = self.batch_size_on(world)
         expect(len(rows) > 0, f"{self.name} has no training images: all of it is val and test.")
         share = len(rows) // world
         expect(
-            share >= self.batch_size,
-            f"dataset.batch_size={self.batch_size} is more than the {share} training images that "
+            share >= batch_size,
+            f"dataset.batch_size={batch_size} is more than the {share} training images that "
             f"{self.name} has{' for each device' if world > 1 else ''}; "
             f"use dataset.batch_size={max(share, 1)} or less"
             + (f", or a larger dataset.limit than {self.limit}." if self.limit else "."),
@@ -184,8 +202,8 @@ class ImageDataModule(pl.LightningDataModule):
         )
         if self.trainer:  # on resuming it asks for the first batch before it tells the epoch
             sampler.set_epoch(self.trainer.current_epoch)
-            sampler.skip = self._batches_already_seen() * self.batch_size
-        return self._loader(rows, sampler, self.batch_size, drop_last=True)
+            sampler.skip = self._batches_already_seen() * batch_size
+        return self._loader(rows, sampler, batch_size, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """All of val, for those who validate; a GAN does not."""

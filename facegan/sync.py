@@ -1,0 +1,52 @@
+"""BatchNorm over the batches of all devices together.
+
+torch's own SyncBatchNorm exists for GPUs only; this one needs nothing but an all-reduce, so that
+the same training can be tried, and tested, on CPUs.
+"""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+class SyncedBatchNorm2d(nn.BatchNorm2d):
+    """``nn.BatchNorm2d`` whose statistics, while training, are those of all processes' batches.
+
+    Parameters and buffers have the same names. Where there is one process it is the same.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        together = self.training and dist.is_available() and dist.is_initialized()
+        if not together or dist.get_world_size() == 1:
+            return super().forward(images)
+        values = images.float()  # squares of half precision overflow
+        count = values.new_tensor([values.numel() / values.shape[1]])
+        sums = torch.cat([values.sum((0, 2, 3)), values.square().sum((0, 2, 3)), count])
+        sums = all_reduce(sums)
+        total, squares, (count,) = sums.split([self.num_features, self.num_features, 1])
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp_min(0)
+        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        shift = self.bias - mean * scale
+        out = torch.addcmul(shift[:, None, None], values, scale[:, None, None])
+        return out.to(images.dtype).contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        # Without momentum: the average over all batches, as in nn.BatchNorm2d.
+        momentum = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance, momentum)
+
+
+def synchronise(network: nn.Module) -> None:
+    """Have every BatchNorm of ``network`` share its statistics, in place."""
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncedBatchNorm2d
