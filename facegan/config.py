@@ -319,10 +319,18 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     # A time limit was meant for one sitting.
     once = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time"}
-    keys = {_key(override) for override in overrides}
     before = [str(override) for override in OmegaConf.load(saved)]
-    earlier = [override for override in before if _key(override) not in keys | once]
-    changed = [o for o in overrides if _key(o) not in once and o not in before]
+    of_then, of_now = ({_key(o): o for o in given} for given in (before, overrides))
+    earlier = [
+        override
+        for override in before
+        if _key(override) not in once and _key(override) not in of_now
+    ]
+    changed = [
+        override
+        for key, override in of_now.items()
+        if key not in once and not key.startswith("hydra.") and of_then.get(key) != override
+    ]
     if launch.rank() == 0:
         print(
             f"Going on in {run_dir}" + (f" with {', '.join(changed)}" if changed else "") + ".",

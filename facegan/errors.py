@@ -23,6 +23,10 @@ class DivergedError(FaceganError):
     """Training produced a non-finite loss."""
 
 
+class WriteError(FaceganError):
+    """Something could not be written, for want of space or of permission."""
+
+
 SIGNALS = [  # that ask a run to stop; SIGUSR1 is how SLURM announces the end of the time
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 ]

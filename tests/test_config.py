@@ -89,7 +89,9 @@ def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: st
         ("trainer.precision=bf16-true", "trainer.precision must be one of 32-true"),
         ("trainer.limit_train_batches=0", "trainer.limit_train_batches"),
         ("+trainer.max_steps=5", "use trainer.max_epochs"),
-        ("+trainer.sync_batchnorm=true", "model.norm_d=group"),
+        ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm must be one of"),
+        ("trainer.num_nodes=2", "use torchrun or srun"),
+        ("resume.fallback=maybe", "resume.fallback must be one of"),
         ("callbacks.samples.every_n_epochs=0", "callbacks.samples.every_n_epochs"),
         ("resume=", "resume= is empty"),
         ("ckpt=''", "ckpt= is empty"),
@@ -157,12 +159,16 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
     )
     arguments = [f"resume={tmp_path}", "trainer.max_epochs=9"]
     assert config.with_resumed_overrides(arguments) == [
-        *arguments,
+        f"resume.dir={tmp_path}",
         "dataset=mnist",
         "+x=1",
         f"hydra.run.dir='{tmp_path}'",
+        "trainer.max_epochs=9",
     ]
-    assert config.with_resumed_overrides(["seed=1", "resume=null"]) == ["seed=1", "resume=null"]
+    assert config.with_resumed_overrides(["seed=1", "resume.dir=null"]) == [
+        "seed=1",
+        "resume.dir=null",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 import csv
 from pathlib import Path
 
-from facegan.loggers import CSVLogger, forget_metrics_after
+import pytest
+
+from facegan.loggers import CSVLogger, forget_metrics_after, wandb_logger
 
 
 def write(run_dir: Path, *metrics: tuple[int, dict[str, float]]) -> None:
@@ -42,3 +44,10 @@ def test_a_line_cut_short_is_dropped(tmp_path: Path):
 def test_nothing_to_forget(tmp_path: Path):
     forget_metrics_after(tmp_path, images_seen=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_run_is_the_same_run_at_weights_and_biases(tmp_path: Path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    ids = [wandb_logger(str(tmp_path / name), "test")._id for name in ("a", "a", "b")]
+    assert ids[0] == ids[1] != ids[2]

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from facegan.errors import SIGNALS, InterruptedRun
+from facegan.errors import SIGNALS, InterruptedRun, WriteError
 from facegan.files import replacing
 
 
@@ -64,10 +64,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        with replacing(Path(path)) as partial, partial.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with replacing(Path(path)) as partial, partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise WriteError(
+                f"The checkpoint {path} cannot be written ({error.strerror}): make room, and go on "
+                f"with resume={Path(path).parent.parent} from the one before, which is intact."
+            ) from error
 
 
 class SaveOnSignal(pl.Callback):
@@ -89,7 +95,8 @@ class SaveOnSignal(pl.Callback):
             raise KeyboardInterrupt
         self._received = signum
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        # Of the next batch: what the last one had to log is written by now.
         # Several devices must agree, or one would save while the others wait for its gradients.
         if not trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
             return

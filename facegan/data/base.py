@@ -211,10 +211,10 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _batches_already_seen(self) -> int:
         """Of the epoch that a run stopped in the middle of, and is resumed in."""
-        fit = self.trainer.fit_loop  # type: ignore[union-attr]
-        epochs: Any = fit.epoch_progress.current
+        fit: Any = self.trainer.fit_loop  # type: ignore[union-attr]
+        epochs = fit.epoch_progress.current
         amid = epochs.ready > epochs.processed
-        return fit.epoch_loop.batch_progress.current.ready if amid else 0
+        return fit.epoch_loop.batch_progress.current.processed if amid else 0
 
     def loader(
         self, split: str, batch_size: int | None = None, limit: int | None = None

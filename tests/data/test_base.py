@@ -172,3 +172,10 @@ def test_flips_half_of_the_images_and_only_in_training(tmp_path, trainer):
 def test_values_are_checked_before_anything_is_done(key, value):
     with pytest.raises(InputError, match=f"{key} "):
         Counted(**{"name": "x", key: value})
+
+
+def test_a_global_batch_that_cannot_be_shared_evenly(tmp_path):
+    data = counted(tmp_path, global_batch_size=10)
+    assert data.batch_size_on(2) == 5
+    with pytest.raises(InputError, match="cannot be shared evenly by 4 devices: use 12"):
+        data.batch_size_on(4)
