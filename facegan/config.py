@@ -9,6 +9,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -62,6 +63,23 @@ def count_of(devices: int | str | list[int]) -> int:
 def in_sweep() -> bool:
     """Whether this is a job of a sweep."""
     return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+
+
+@contextmanager
+def own_gpus(cfg: DictConfig, count: int) -> Iterator[None]:
+    """While a sweep's job runs, have ``trainer.devices`` name GPUs that its other jobs do not use.
+
+    A launcher may run several at once. Where there is nothing to choose from nothing happens.
+    """
+    wanted = cfg.trainer.accelerator in ("auto", "gpu", "cuda") and isinstance(
+        cfg.trainer.devices, int
+    )
+    if not (in_sweep() and wanted and _visible_gpus() > count):
+        yield
+        return
+    with launch.free_gpus(count, _visible_gpus(), str(sweep_name())) as numbers:
+        cfg.trainer.devices = numbers
+        yield
 
 
 def _visible_gpus() -> int:

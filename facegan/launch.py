@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from facegan.errors import SIGNALS, FaceganError, InterruptedRun
 
 JOB = "FACEGAN_JOB"  # directory of what a started process is to do, and of what it says at the end
@@ -209,6 +211,28 @@ def _passing_on_signals(ranks: list[subprocess.Popen]) -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
+def free_gpus(count: int, total: int, sweep: str) -> Iterator[list[int]]:
+    """Numbers of ``count`` of this machine's ``total`` GPUs that ``sweep``'s other jobs do not use.
+
+    Waits until there are so many. Whatever becomes of the process, the system frees them again.
+    """
+    directory = Path(tempfile.gettempdir())
+    locks = [FileLock(directory / f"facegan_{sweep}_gpu_{number}.lock") for number in range(total)]
+    while True:
+        with contextlib.ExitStack() as held:
+            numbers = []
+            for number, lock in enumerate(locks):
+                if len(numbers) < count:
+                    with contextlib.suppress(Timeout):
+                        held.enter_context(lock.acquire(timeout=0))
+                        numbers.append(number)
+            if len(numbers) == count:
+                yield numbers
+                return
+        time.sleep(0.5)  # with none held, or two jobs would wait for each other
 
 
 # ---------------------------------------------------------------------- in a started one

@@ -47,10 +47,11 @@ def train(cfg: DictConfig) -> float | None:
     """
     _check_values(cfg)
     processes = config.count_of(cfg.trainer.devices)
-    if processes > 1 and not launch.started():
-        launch.run_ranks(config.resolved(cfg), processes)
-    else:
-        _train(cfg)
+    with config.own_gpus(cfg, processes):
+        if processes > 1 and not launch.started():
+            launch.run_ranks(config.resolved(cfg), processes)
+        else:
+            _train(cfg)
     if launch.rank() > 0:
         return None
     return json.loads((Path(cfg.run_dir) / launch.RESULT).read_text())["objective"]

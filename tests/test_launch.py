@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -234,3 +235,73 @@ def test_torchrun_restarts_from_the_last_checkpoint_by_itself(
     assert read_checkpoint(run_dir)["images_seen"] == 60 * 64
     steps = [int(row["step"]) for row in read_csv(run_dir / "metrics.csv") if row["loss/d"]]
     assert steps == sorted(set(steps))
+
+
+# ---------------------------------------------------------------------- srun
+
+
+@pytest.mark.slow
+def test_a_slurm_job_that_is_preempted_goes_on_when_it_is_requeued(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = {"JOB_ID": "4711", "STEP_ID": "0", "JOB_NAME": "facegan", "NTASKS": "2", "NODEID": "0"}
+    job |= {"NTASKS_PER_NODE": "2", "STEP_NUM_NODES": "1", "NNODES": "1", "NODELIST": "localhost"}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+
+    def tasks(*overrides: str) -> list[subprocess.Popen]:
+        found = []
+        for number in ("0", "1"):
+            monkeypatch.setenv("SLURM_PROCID", number)
+            monkeypatch.setenv("SLURM_LOCALID", number)
+            found.append(train(f"data_dir={data_dir}", *overrides))
+        return found
+
+    run_dir = tmp_path / "runs" / "synthetic" / "slurm_4711"
+    first = tasks()
+    wait_for(run_dir / "checkpoints" / "last.ckpt")
+    for task in first:
+        task.send_signal(signal.SIGUSR1)
+    outputs = [task.communicate(timeout=60)[0] for task in first]
+    assert [task.returncode for task in first] == [128 + signal.SIGUSR1] * 2, outputs
+    seen = read_checkpoint(run_dir)["images_seen"]
+    assert f"Stopped by SIGUSR1 after {seen:,} images" in outputs[0]
+
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    epochs = seen // 64 + 2
+    second = tasks(f"trainer.max_epochs={epochs}")
+    outputs = [task.communicate(timeout=120)[0] for task in second]
+    assert [task.returncode for task in second] == [0, 0], outputs
+    assert read_checkpoint(run_dir)["images_seen"] == epochs * 64
+    steps = [int(row["step"]) for row in read_csv(run_dir / "metrics.csv") if row["loss/d"]]
+    assert steps == list(range(16, epochs * 64 + 1, 16))  # none lost, none twice
+
+
+# ---------------------------------------------------------------------- GPUs of a sweep
+
+
+def test_jobs_at_once_have_gpus_of_their_own():
+    name = f"test_{os.getpid()}"
+    with launch.free_gpus(2, 4, name) as first, launch.free_gpus(1, 4, name) as second:
+        assert len(set(first + second)) == 3
+        others = set(range(4)) - set(first + second)
+    with launch.free_gpus(4, 4, name) as everything:
+        assert everything == [0, 1, 2, 3]
+        assert others < set(everything)
+
+
+def test_a_job_waits_until_there_are_gpus_again():
+    name = f"test_wait_{os.getpid()}"
+    found: list[list[int]] = []
+
+    def second() -> None:
+        with launch.free_gpus(1, 1, name) as numbers:
+            found.append(numbers)
+
+    with launch.free_gpus(1, 1, name):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(1)
+        assert found == []
+    waiting.join(10)
+    assert found == [[0]]
