@@ -223,7 +223,7 @@ def free_gpus(count: int, total: int, sweep: str) -> Iterator[list[int]]:
     locks = [FileLock(directory / f"facegan_{sweep}_gpu_{number}.lock") for number in range(total)]
     while True:
         with contextlib.ExitStack() as held:
-            numbers = []
+            numbers: list[int] = []
             for number, lock in enumerate(locks):
                 if len(numbers) < count:
                     with contextlib.suppress(Timeout):

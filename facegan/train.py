@@ -98,8 +98,9 @@ def _train(cfg: DictConfig) -> None:
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
-        if checkpoint and config.run_dir_of(checkpoint["path"]) == Path(cfg.run_dir):
-            forget_metrics_after(Path(cfg.run_dir), checkpoint["images_seen"])
+        goes_on = checkpoint and config.run_dir_of(checkpoint["path"]) == Path(cfg.run_dir)
+        known = checkpoint["images_seen"] if checkpoint and goes_on else -1
+        forget_metrics_after(Path(cfg.run_dir), known)
     began, before = perf_counter(), checkpoint["images_seen"] if checkpoint else 0
     try:
         trainer.fit(model, data, ckpt_path=path, weights_only=True)
@@ -149,7 +150,8 @@ def _check_values(cfg: DictConfig) -> None:
         "ckpt starts a new run and resume goes on with an old one: give one of them.",
     )
     run_dir = Path(cfg.run_dir)
-    used = (run_dir / "checkpoints").exists() or (run_dir / "metrics.csv").exists()
+    # One that was killed before its first checkpoint has nothing to go on with: it starts anew.
+    used = any(run_dir.glob("checkpoints/*.ckpt")) or (run_dir / launch.RESULT).exists()
     expect(
         not used or cfg.resume.dir is not None or launch.rank() > 0 or launch.restarted(),
         f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "

@@ -123,6 +123,16 @@ def test_a_run_is_not_written_over_another(train, tmp_path: Path):
     assert (tmp_path / "run" / "metrics.csv").read_bytes() == before
 
 
+def test_a_run_killed_before_its_first_checkpoint_starts_anew(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1")[0] == 0
+    for name in ("checkpoints/last.ckpt", "result.json"):
+        (tmp_path / "run" / name).unlink()
+    status, output = train("trainer.max_epochs=1")
+    assert status == 0, output
+    steps = [int(row["step"]) for row in rows(tmp_path / "run") if row["loss/d"]]
+    assert steps == list(range(8, 73, 8))
+
+
 def test_a_checkpoint_that_does_not_fit_is_refused(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     ckpt = f"ckpt={tmp_path}/run"

@@ -7,6 +7,7 @@ bit, a run that was never killed: networks, optimizers, and every row of metrics
 """
 
 import argparse
+import os
 import random
 import signal
 import subprocess
@@ -50,8 +51,11 @@ def main() -> None:
         epochs = f"trainer.max_epochs={options.epochs}"
         data = f"data_dir={root}/data"
         start = time.monotonic()
-        run(*OPTIONS, data, epochs, f"hydra.run.dir={root}/whole").wait()
-        seconds = time.monotonic() - start
+        whole = run(*OPTIONS, data, epochs, f"hydra.run.dir={root}/whole")
+        while whole.poll() is None and not (root / "whole" / "metrics.csv").is_file():
+            time.sleep(0.05)
+        loading = time.monotonic() - start
+        whole.wait()
         killed = writing = 0
         with tqdm(total=options.kills, unit="kill") as bar:
             while killed < options.kills:
@@ -62,8 +66,8 @@ def main() -> None:
                     if there
                     else run(*OPTIONS, data, epochs, f"hydra.run.dir={run_dir}")
                 )
-                # From importing to the last epoch; each second kill right when a file is half-made.
-                wait(process, rng.uniform(0, 6 + 1.2 * seconds / options.kills))
+                # From importing to some epochs on; each second one while a checkpoint is written.
+                wait(process, loading * rng.uniform(0.5, 1.5) + rng.uniform(0, 3))
                 if killed % 2:
                     writing += caught_writing(process, run_dir)
                 if process.poll() is not None:
@@ -87,7 +91,7 @@ def main() -> None:
 
 def caught_writing(process: subprocess.Popen, run_dir: Path) -> bool:
     """Wait for the moment when a checkpoint is half-written."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < until:
         if any(run_dir.glob("checkpoints/*.partial")):
             return True
@@ -104,6 +108,7 @@ def wait(process: subprocess.Popen, seconds: float) -> None:
 def run(*overrides: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "facegan.train", *overrides],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # more would wait for each other
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
