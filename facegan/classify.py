@@ -7,6 +7,7 @@ network of the same size trained end to end.
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,7 +276,7 @@ def _cnn_scores(
 
     from facegan import probe_report, probes
 
-    network = _cnn(cfg, hp, device, data, task)
+    network = _cnn(cfg, hp, device, data, task, out)
     with torch.inference_mode():
         parts = torch.from_numpy(task.rows[task.test]).split(256)
         logits = torch.cat([network(data.images(part.numpy(), network.device)) for part in parts])
@@ -287,12 +288,12 @@ def _cnn_scores(
 
 
 def _cnn(
-    cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task
+    cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task, out: Path
 ) -> "Classifier":
     """The network for this task, trained first if there is none; or the one in ``cnn.ckpt``.
 
-    It is kept beside the packed images: no run has a part in it, and ``facegan.evaluate`` measures
-    all runs with it.
+    Where it was asked for (``probe=cnn``) it is kept beside the packed images, as the ruler that
+    all runs on them are measured with; a mere reference is kept in ``out``.
     """
     import pytorch_lightning as pl
     import torch
@@ -319,10 +320,15 @@ def _cnn(
         )
         return found
     identity = hashlib.sha256(f"{names} {made_from}".encode()).hexdigest()[:12]
-    path = data.store.path / NETWORKS / f"{identity}.ckpt"
-    if path.is_file():
-        log.info("Using the network in %s", path)
-        return load_classifier(path, device)
+    ruler, reference = data.store.path / NETWORKS / f"{identity}.ckpt", out / f"cnn_{identity}.ckpt"
+    path = ruler if cfg.classify.probe == "cnn" else reference
+    there = next((known for known in (ruler, reference) if known.is_file()), None)
+    if there is not None:
+        if path != there and path == ruler:
+            ruler.parent.mkdir(exist_ok=True)
+            shutil.copy(there, ruler)
+        log.info("Using the network in %s", there)
+        return load_classifier(there, device)
     targets = torch.from_numpy(task.targets[task.train])
     shares = (
         targets.float().mean(0)

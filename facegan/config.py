@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from facegan import launch
 from facegan.errors import FaceganError, InputError, InterruptedRun, expect
-from facegan.files import write_json
+from facegan.files import replacing
 from facegan.metrics import name_of
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def own_gpus(cfg: DictConfig, count: int) -> Iterator[None]:
     wanted = cfg.trainer.accelerator in ("auto", "gpu", "cuda") and isinstance(
         cfg.trainer.devices, int
     )
-    if not (in_sweep() and wanted and _visible_gpus() > count):
+    if not (in_sweep() and wanted and _visible_gpus() >= max(2, count)):
         yield
         return
     with launch.free_gpus(count, _visible_gpus(), str(sweep_name())) as numbers:
@@ -211,12 +211,17 @@ def run(
         if launch.rank() > 0:  # what it has to say the first process has said
             logging.getLogger("facegan").setLevel(logging.WARNING)
         try:
+            expect(
+                not (in_sweep() and launch.started()),
+                "A sweep starts the processes of its jobs itself: run it without torchrun or srun "
+                "(for SLURM: hydra/launcher=submitit_slurm).",
+            )
             return task(cfg)
         except expected as error:
             if in_sweep() and not isinstance(error, InterruptedRun):
                 sentence = _sentence(error, config_name)
                 log.error(sentence)
-                write_json(Path(cfg.run_dir) / launch.RESULT, {"error": sentence})
+                launch.note_failure(Path(cfg.run_dir), sentence)
                 raise  # the sweep goes on with its other jobs
             if full_error:
                 raise
@@ -242,14 +247,19 @@ def run(
             raise
         _exit(error, config_name, lambda sentence: print(sentence, file=sys.stderr))
     except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
+        if launch.JOB not in os.environ:
+            print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)
 
 
 def _conclude_sweep() -> None:
     """The leaderboard of the sweep of this command, if it was one, whatever became of its jobs."""
     directory, SweepStart.directory = SweepStart.directory, None
-    if directory is not None and any(path.name.isdigit() for path in directory.glob("*")):
+    if (
+        launch.rank() == 0
+        and directory is not None
+        and any(path.name.isdigit() for path in directory.glob("*"))
+    ):
         from facegan import leaderboard  # here, because it needs torch
 
         leaderboard.write(directory)
@@ -258,9 +268,11 @@ def _conclude_sweep() -> None:
 def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
     if launch.JOB in os.environ:
         launch.say(_sentence(error, config_name))
-    elif launch.rank() == 0:  # the other processes of a job would repeat it
+    elif launch.rank() == 0:  # the other processes of a machine would repeat it
         print(file=sys.stderr)  # below a progress bar
         say(_sentence(error, config_name))
+    elif launch.first_of_its_machine():
+        print(f"Process {launch.rank()}: {_sentence(error, config_name)}", file=sys.stderr)
     sys.exit(error.exit_code if isinstance(error, FaceganError) else 2)
 
 
@@ -318,6 +330,10 @@ def _quieten() -> None:
 # ---------------------------------------------------------------------- resuming a run directory
 
 
+# Was meant for one sitting, or for one job of a sweep.
+ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
+
+
 def with_resumed_overrides(arguments: list[str]) -> list[str]:
     """For ``resume=RUN_DIR``: the overrides of that run too, except where others are given now.
 
@@ -335,19 +351,17 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
         "checkpoints/last.ckpt.",
     )
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    # A time limit was meant for one sitting.
-    once = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time"}
-    before = [str(override) for override in OmegaConf.load(saved)]
+    before = [str(o) for o in OmegaConf.load(saved) if not str(o).startswith("hydra")]
     of_then, of_now = ({_key(o): o for o in given} for given in (before, overrides))
     earlier = [
         override
         for override in before
-        if _key(override) not in once and _key(override) not in of_now
+        if _key(override) not in ONCE and _key(override) not in of_now
     ]
     changed = [
         override
         for key, override in of_now.items()
-        if key not in once and not key.startswith("hydra.") and of_then.get(key) != override
+        if key not in ONCE and not key.startswith("hydra.") and of_then.get(key) != override
     ]
     if launch.rank() == 0:
         print(
@@ -356,7 +370,20 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
         )
     # Beside the other overrides, which argparse wants in one piece.
     at = arguments.index(given[-1]) + 1
-    return [*arguments[:at], *earlier, f"hydra.run.dir='{run_dir}'", *arguments[at:]]
+    # What the run is told now becomes part of it once it is known to be sound: see record.
+    directory = [f"hydra.run.dir='{run_dir}'", "hydra.output_subdir=null"]
+    return [*arguments[:at], *earlier, *directory, *arguments[at:]]
+
+
+def record(cfg: DictConfig) -> None:
+    """Make a resumed run's changes part of it, for the next time it is resumed or looked at."""
+    if cfg.resume.dir is None or not HydraConfig.initialized():
+        return
+    saved = Path(cfg.run_dir) / ".hydra"
+    overrides = [str(o) for o in HydraConfig.get().overrides.task if _key(str(o)) not in ONCE]
+    for name, content in (("config.yaml", cfg), ("overrides.yaml", OmegaConf.create(overrides))):
+        with replacing(saved / name) as partial:
+            OmegaConf.save(content, partial)
 
 
 def _key(override: str) -> str:

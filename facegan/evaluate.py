@@ -80,7 +80,8 @@ def _measured(ruler: "Ruler", subject: Subject) -> "Result":
     """Measure, and write ``evaluation.json`` with the pictures that belong to it."""
     from facegan import quality_report
 
-    result = ruler.measure(subject.images_of, subject.numbers)
+    vectors = ruler.vectors(subject.images_of, subject.numbers)
+    result = ruler.scores(vectors, subject.images_of, subject.numbers)
     network = {"name": ruler.read.name, "weights": ruler.read.key}
     scores = {name: score.content() for name, score in result.scores.items()}
     real = {"split": ruler.settings.split, "real": len(ruler.rows), "data": ruler.data.name}
@@ -91,7 +92,8 @@ def _measured(ruler: "Ruler", subject: Subject) -> "Result":
 
 
 def _against(ruler: "Ruler", subject: Subject) -> str:
-    return f"{len(subject.numbers):,} generated against {len(ruler.rows):,} real images"
+    real = f"{len(ruler.rows):,} real images of {ruler.data.name}"
+    return f"{len(subject.numbers):,} generated against {real}"
 
 
 # ---------------------------------------------------------------------- what is evaluated
@@ -118,6 +120,7 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
         "checkpoint": str(path),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "images_seen": gan.images_seen,
+        "latent_dim": gan.hp.latent_dim,
         "n": cfg.n,
     }
     subject = Subject(
@@ -171,6 +174,14 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
         f"{cfg.compare[0]} draws {shapes[0][0]} px with {shapes[0][1]} channels, {cfg.compare[1]} "
         f"{shapes[1][0]} px with {shapes[1][1]}: they cannot be compared.",
     )
+    latents = [subject.facts["latent_dim"] for subject in (first, second)]
+    expect(
+        latents[0] == latents[1],
+        f"{cfg.compare[0]} has {latents[0]} latent dimensions, {cfg.compare[1]} {latents[1]}: they "
+        "cannot be given the same latents. Evaluate each with ckpt= instead.",
+    )
+    if first.name == second.name:  # jobs of two sweeps
+        first.name, second.name = map(str, cfg.compare)
     out = config.out_dir(cfg, first.out / f"against_{second.name.replace('/', '_')}")
     if cfg.out:  # each keeps its own evaluation
         first.out, second.out = out / "first", out / "second"
@@ -189,6 +200,7 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
             "difference": difference,
             "error": error,
             "p": p,
+            "differs": p is not None and p < threshold,
             "better": _better(name, difference) if p is not None and p < threshold else None,
         }
         lines.append(
@@ -219,8 +231,10 @@ def _better(name: str, difference: float) -> str | None:
 def _verdict(row: dict[str, Any], first: str, second: str) -> str:
     if row["p"] is None:
         return "too few images to tell"
-    if row["better"] is None:
+    if not row["differs"]:
         return "within the noise" if row["p"] >= CERTAIN else "hardly more than noise"
+    if row["better"] is None:
+        return "they differ"
     return f"{second if row['better'] == 'second' else first} is better"
 
 

@@ -51,7 +51,7 @@ class Extractor:
 
 
 def extractor(
-    kind: str, weights: str | None = None, device: torch.device | str = "cpu"
+    kind: str, weights: str | None = None, device: torch.device | str = "cpu", prefix: str = ""
 ) -> Extractor:
     """The extractor called ``kind``.
 
@@ -60,6 +60,7 @@ def extractor(
     ``weights``.
     ``inception``: the network of the FID, of which torch-fidelity gets the weights, or from the
     file ``weights``. Any other: the torchvision model of that name, before its last layer.
+    ``prefix`` of these keys, where a sentence names one.
     """
     if kind == "pixels":
         return Extractor("pixels", "16", _small)
@@ -67,15 +68,15 @@ def extractor(
         assert weights is not None
         return _classifier(load_classifier(Path(weights), device))
     if kind == "inception":
-        return _inception(weights, device)
-    return _backbone(kind, weights, device)
+        return _inception(weights, device, prefix)
+    return _backbone(kind, weights, device, prefix)
 
 
 def _small(images: Tensor) -> Tensor:
     return F.interpolate(images, size=16, mode="area").flatten(1)
 
 
-def network_of(store: Path, names: Sequence[str]) -> Path:
+def network_of(store: Path, names: Sequence[str], prefix: str = "") -> Path:
     """The file of the network that tells ``names`` of the data in ``store``, if there is one.
 
     ``facegan.classify`` keeps it there: it belongs to the data, not to a run, so that all runs are
@@ -90,13 +91,13 @@ def network_of(store: Path, names: Sequence[str]) -> Path:
         len(found) > 0,
         f"There is no network yet that tells the labels of {store.name}: make it once with python "
         "-m facegan.classify classify.probe=cnn ckpt=RUN_DIR (or, instead of ckpt, the options of "
-        "the data), or set extractor.kind=pixels.",
+        f"the data), or set {prefix}extractor.kind=pixels.",
     )
     expect(
         len(found) == 1,
         f"Several networks tell the labels of {store.name}, and numbers of different ones cannot "
         f"be compared: name one of {', '.join(map(str, found))} with "
-        "extractor.weights=FILE (to label: cnn.ckpt=FILE).",
+        f"{prefix}extractor.weights=FILE (to label: cnn.ckpt=FILE).",
     )
     return found[0]
 
@@ -113,12 +114,12 @@ def _classifier(network: Classifier) -> Extractor:
     return Extractor("cnn", _key(network), _without_gradients(read), len(names), names, exclusive)
 
 
-def _inception(weights: str | None, device: torch.device | str) -> Extractor:
+def _inception(weights: str | None, device: torch.device | str, prefix: str) -> Extractor:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise InputError(
-            "extractor.kind=inception needs torch-fidelity: pip install 'facegan[fid]'."
+            f"{prefix}extractor.kind=inception needs torch-fidelity: pip install 'facegan[fid]'."
         ) from error
     try:
         if weights:  # torch-fidelity would load anything that is in the file
@@ -131,7 +132,7 @@ def _inception(weights: str | None, device: torch.device | str) -> Extractor:
     except Exception as error:  # a dozen kinds, from urllib's to torch's
         raise InputError(
             f"The weights of Inception cannot be loaded ({error}): download them once where there "
-            "is a network, or name the file in extractor.weights."
+            f"is a network, or name the file in {prefix}extractor.weights."
         ) from error
     network = network.to(device).eval()
 
@@ -143,12 +144,12 @@ def _inception(weights: str | None, device: torch.device | str) -> Extractor:
     return Extractor("inception", _key(network), _without_gradients(read), classes, exclusive=True)
 
 
-def _backbone(kind: str, weights: str | None, device: torch.device | str) -> Extractor:
+def _backbone(kind: str, weights: str | None, device: torch.device | str, prefix: str) -> Extractor:
     from torchvision import models
 
     expect(
         kind in models.list_models(module=models),
-        f"extractor.kind={kind} is none of {', '.join(KINDS)}, nor a model of torchvision.",
+        f"{prefix}extractor.kind={kind} is none of {', '.join(KINDS)}, nor a model of torchvision.",
     )
     try:
         network = models.get_model(kind, weights=None if weights else "DEFAULT")
@@ -157,7 +158,10 @@ def _backbone(kind: str, weights: str | None, device: torch.device | str) -> Ext
     except Exception as error:
         raise InputError(f"The weights of {kind} cannot be loaded: {error}") from error
     last = [name for name in ("fc", "classifier", "head", "heads") if hasattr(network, name)]
-    expect(bool(last), f"extractor.kind={kind}: which of its layers is the last is not known here.")
+    expect(
+        bool(last),
+        f"{prefix}extractor.kind={kind}: which of its layers is the last is not known here.",
+    )
     setattr(network, last[0], nn.Identity())
     network = network.to(device).eval()
     mean = torch.tensor([0.485, 0.456, 0.406], device=device)[:, None, None]

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
     """Write to the path this yields; it becomes ``path`` at the end, and vanishes on an error.
 
     It lies beside ``path``, since between disks a move is a copy that can be cut short. Missing
-    directories are made.
+    directories are made. ``shared``: several processes may write ``path`` at once; what one of them
+    leaves half made when it is killed then stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    own = f".{os.getpid()}" if shared else ""
+    partial = path.with_name(f"{path.name}{own}.partial")
     try:
         yield partial
         partial.replace(path)

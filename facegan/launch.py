@@ -7,6 +7,7 @@ composes a configuration of its own. Under torchrun and srun the processes are t
 """
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from facegan.errors import SIGNALS, FaceganError, InterruptedRun
+from facegan.files import write_json
 
 JOB = "FACEGAN_JOB"  # directory of what a started process is to do, and of what it says at the end
 LOST = 75  # exit status of a process that has lost the others (EX_TEMPFAIL)
@@ -38,10 +40,17 @@ class RankError(FaceganError):
 
 def rank() -> int:
     """Number of this process among all of its job; 0 where it is the only one."""
-    for name in ("RANK", "SLURM_PROCID" if _srun() else "", "LOCAL_RANK"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return 0
+    if JOB in os.environ:
+        return int(os.environ["LOCAL_RANK"])
+    if _torchrun():
+        return int(os.environ["RANK"])
+    return int(os.environ["SLURM_PROCID"]) if _srun() else 0
+
+
+def first_of_its_machine() -> bool:
+    """Whether no other process of this job on this machine has a lower number."""
+    name = "SLURM_LOCALID" if _srun() and not _torchrun() else "LOCAL_RANK"
+    return int(os.environ.get(name) or 0) == 0
 
 
 def started() -> bool:
@@ -90,8 +99,14 @@ def _torchrun() -> bool:
 
 
 def _srun() -> bool:
-    """Whether srun has started this process; in a batch script alone no step has a number."""
-    return os.environ.get("SLURM_STEP_ID", "").isdigit() and "SLURM_JOB_ID" in os.environ
+    """Whether srun has started this process, and not a shell that somebody types into."""
+    interactive = "SLURM_PTY_PORT" in os.environ or os.environ.get("SLURM_JOB_NAME") in (
+        "bash",
+        "interactive",
+    )
+    # In a batch script alone no step has a number.
+    step = os.environ.get("SLURM_STEP_ID", "").isdigit() and "SLURM_JOB_ID" in os.environ
+    return step and not interactive
 
 
 def _nodes_and_tasks() -> tuple[int, int]:
@@ -140,7 +155,9 @@ def run_ranks(configuration: str, count: int) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="facegan_") as directory:
         (Path(directory) / "configuration.yaml").write_text(configuration, encoding="utf-8")
-        environment = os.environ | {
+        # Whoever has started this process has no part in those it starts.
+        own = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") and k != "RANK"}
+        environment = own | {
             JOB: directory,
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(_free_port()),
@@ -149,19 +166,21 @@ def run_ranks(configuration: str, count: int) -> None:
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, _cores() // count))),
         }
         ranks: list[subprocess.Popen] = []
-        with _passing_on_signals(ranks):
+        with _passing_on_signals(ranks) as received:
             try:
                 for number in range(count):
-                    own = environment | {"LOCAL_RANK": str(number)}
+                    rank = {"LOCAL_RANK": str(number)}
                     # In a session of its own, where Ctrl-C reaches it through this process only.
                     command = [sys.executable, "-m", "facegan.train"]
-                    ranks.append(subprocess.Popen(command, env=own, start_new_session=True))
+                    ranks.append(
+                        subprocess.Popen(command, env=environment | rank, start_new_session=True)
+                    )
                 _wait_for(ranks)
             finally:
                 for process in ranks:
                     process.kill()  # those that are left
                     process.wait()
-        _raise_what_they_said(Path(directory), ranks)
+        _raise_what_they_said(Path(directory), ranks, received)
 
 
 def _wait_for(ranks: Sequence[subprocess.Popen]) -> None:
@@ -173,7 +192,9 @@ def _wait_for(ranks: Sequence[subprocess.Popen]) -> None:
         time.sleep(0.1)
 
 
-def _raise_what_they_said(directory: Path, ranks: Sequence[subprocess.Popen]) -> None:
+def _raise_what_they_said(
+    directory: Path, ranks: Sequence[subprocess.Popen], received: Sequence[int]
+) -> None:
     for number, process in enumerate(ranks):
         said = directory / f"{number}.txt"
         if said.is_file():
@@ -183,6 +204,9 @@ def _raise_what_they_said(directory: Path, ranks: Sequence[subprocess.Popen]) ->
             error = FaceganError(sentence)
             error.exit_code = status
             raise error
+    if received and any(process.returncode for process in ranks):
+        name = signal.Signals(received[0]).name
+        raise InterruptedRun(f"Stopped by {name}, before there was anything to save.", received[0])
     statuses = {number: process.returncode for number, process in enumerate(ranks)}
     # Those that were stopped by us, or have lost the others, say nothing about why.
     first = next((n for n, status in statuses.items() if status not in (0, LOST)), None)
@@ -192,22 +216,28 @@ def _raise_what_they_said(directory: Path, ranks: Sequence[subprocess.Popen]) ->
         raise RankError(
             f"Process {first} of {len(ranks)} ended with {how}"
             + (" (for want of memory, perhaps)" if status == -signal.SIGKILL else "")
-            + ", so the others were stopped. The last checkpoint is intact: go on with resume=."
+            + ", so the others were stopped. Checkpoints are intact: go on from the last one with "
+            "resume=."
         )
 
 
 @contextlib.contextmanager
-def _passing_on_signals(ranks: list[subprocess.Popen]) -> Iterator[None]:
-    """Signals are for those who train; this process waits for what they make of it."""
+def _passing_on_signals(ranks: list[subprocess.Popen]) -> Iterator[list[int]]:
+    """Signals are for those who train; this process waits for what they make of it.
+
+    Yields those that come.
+    """
+    received: list[int] = []
 
     def pass_on(signum: int, frame: object) -> None:
+        received.append(signum)
         for process in ranks:
             if process.poll() is None:
                 process.send_signal(signum)
 
     before = {signum: signal.signal(signum, pass_on) for signum in SIGNALS}
     try:
-        yield
+        yield received
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
@@ -233,6 +263,13 @@ def free_gpus(count: int, total: int, sweep: str) -> Iterator[list[int]]:
                 yield numbers
                 return
         time.sleep(0.5)  # with none held, or two jobs would wait for each other
+
+
+def note_failure(run_dir: Path, sentence: str) -> None:
+    """Say in ``result.json`` why a run has no objective, beside what is known of it."""
+    path = run_dir / RESULT
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json(path, known | {"objective": None, "error": sentence})
 
 
 # ---------------------------------------------------------------------- in a started one

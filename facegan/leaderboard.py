@@ -73,7 +73,7 @@ def write(sweep_dir: Path) -> None:
     for place, job in enumerate(jobs, start=1):
         rows.append(
             {"place": place if not job.error else "", "job": job.run_dir.name, metric: job.value}
-            | dict(override.split("=", 1) for override in varied[job.run_dir])
+            | {key: value for key, _, value in (o.partition("=") for o in varied[job.run_dir])}
             | {name: job.result.get(name) for name in ("seconds", "images_per_second", "epoch")}
             | {"run_dir": str(job.run_dir), "error": job.error}
         )

@@ -3,7 +3,6 @@
 The x-axis is images seen everywhere.
 """
 
-import contextlib
 import csv
 import logging
 import os
@@ -19,8 +18,9 @@ from pytorch_lightning.loggers import CSVLogger as LightningCSVLogger
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities import rank_zero_only
 
-from facegan.files import read_csv, write_csv
+from facegan.files import read_csv, replacing, write_csv
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +107,11 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
     )
 
 
-def _kept_id(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError), path.open("x") as file:
-        file.write(secrets.token_hex(4))
-    return path.read_text()
+def _kept_id(path: Path) -> str | None:
+    if not path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
+        with replacing(path) as partial:
+            partial.write_text(secrets.token_hex(4))
+    return path.read_text() if path.is_file() else None  # of the others nobody asks
 
 
 def finish() -> None:

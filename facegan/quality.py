@@ -27,9 +27,9 @@ from facegan.metrics import memory as copies
 from facegan.metrics.diversity import inception_scores, pair_similarities
 from facegan.metrics.frechet import expect_nonsingular, frechet_distance, moments, together
 from facegan.metrics.kernel import kernel_distance, squared_mmd
-from facegan.metrics.manifold import manifold
+from facegan.metrics.manifold import expect_neighbours, manifold
 from facegan.metrics.memory import Memory, memory
-from facegan.metrics.sliced import patches, sliced_wasserstein
+from facegan.metrics.sliced import patches, pyramid, sliced_wasserstein
 from facegan.metrics.uncertainty import (
     GROUPS,
     draws_of_groups,
@@ -133,6 +133,19 @@ class Result:
         return [f"  {name:<24}{_worded(name, score)}" for name, score in self.scores.items()]
 
 
+@dataclass
+class Vectors:
+    """What an extractor has read: of generated images, of the real ones they are compared with, of
+    the training images in the rows ``known``, and of those held out. Empty where not needed.
+    """
+
+    known: np.ndarray
+    made: Tensor = field(default_factory=lambda: torch.zeros(0))
+    real: Tensor = field(default_factory=lambda: torch.zeros(0))
+    trained: Tensor = field(default_factory=lambda: torch.zeros(0))
+    held_out: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+
 class Ruler:
     """An extractor with the real images of a data set: what generated ones are measured against.
 
@@ -146,13 +159,15 @@ class Ruler:
         self.held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])
         if "kd" in chosen:
             fewest = min(settings.n, len(self.rows))
-            kernel.expect_enough(fewest, settings.kid_subset_size or 2)
+            kernel.expect_enough(fewest, settings.kid_subset_size or 2, settings.prefix)
         if "new" in chosen:
             copies.expect_enough(len(self.held_out))
+        if "prdc" in chosen:
+            expect_neighbours(min(settings.n, len(self.rows)))
         kind, weights = settings.extractor["kind"], settings.extractor.get("weights")
         if kind == "cnn" and weights is None:
-            weights = str(network_of(data.store.path, data.label_names))
-        self.read: Extractor = extractor_of(kind, weights, device)
+            weights = str(network_of(data.store.path, data.label_names, settings.prefix))
+        self.read: Extractor = extractor_of(kind, weights, device, settings.prefix)
         if "fd" in chosen:
             one = self.read.read(data.images(self.rows[:1], device))
             size = self.read.features(one).shape[1]
@@ -163,57 +178,67 @@ class Ruler:
             "use extractor inception, or cnn on data whose label is one of many, like mnist.",
         )
         expect(
+            "is" not in chosen or settings.n >= GROUPS,
+            f"The Inception Score is a mean over {GROUPS} parts: {settings.n} images are too few.",
+        )
+        expect(
             "prevalence" not in chosen or len(self.read.names) > 0,
             "prevalence asks a network what the data's labels are: use extractor cnn.",
         )
 
     def names(self) -> list[str]:
         """The scores that will be measured."""
-        swd = ["swd"] if "swd" in self.settings.chosen else []
+        swd: list[str] = []
+        if "swd" in self.settings.chosen:
+            levels = pyramid(torch.zeros(1, 1, self.data.image_size, self.data.image_size))
+            swd = ["swd", *(f"swd/{level.shape[-1]}" for level in levels)]
         parts = {"prdc": ("precision", "recall", "density", "coverage"), "new": ("copies",)}
         asked = [metric for metric in METRICS if metric in self.settings.chosen and metric != "swd"]
         return [
             name_of(part, self.read.name) for name in asked for part in parts.get(name, (name,))
         ] + swd
 
-    def measure(
+    def vectors(
         self,
         images_of: Images,
         numbers: np.ndarray,
         ranks: Ranks | None = None,
         quiet: bool = False,
-    ) -> Result:
-        """Score the generated images ``images_of(numbers)``.
+    ) -> Vectors:
+        """Read the generated images ``images_of(numbers)``, and real ones.
 
-        Every one of ``ranks`` has to call it; the first one alone gets scores.
+        Every one of ``ranks`` has to call it, and gets all of them.
         """
         settings, chosen = self.settings, self.settings.chosen
-        of_vectors = chosen - {"swd", "msssim"}
-        nothing = torch.zeros(0)
-        made = real = trained = others = nothing
-        known = self.data.subset("train", None, settings.seed)
-        if of_vectors:
-            made = self._vectors(images_of, numbers, "Generated images", ranks, quiet)
-            real = self._real_vectors(self.rows, settings.split, ranks, quiet)
+        found = Vectors(self.data.subset("train", None, settings.seed))
+        if chosen - {"swd", "msssim"}:
+            found.made = self._vectors(images_of, numbers, "Generated images", ranks, quiet)
+            found.real = self._real_vectors(self.rows, settings.split, ranks, quiet)
         if "new" in chosen:  # which the training images decide, whatever is compared with above
+            known = found.known
             same = len(known) == len(self.rows) and settings.split == "train"
-            trained = real if same else self._real_vectors(known, "train", ranks, quiet)
+            found.trained = found.real if same else self._real_vectors(known, "train", ranks, quiet)
             shuffled = np.random.default_rng(settings.seed).permutation(self.held_out)
-            others = self._real_vectors(shuffled[: copies.HELD_OUT], "held out", ranks, quiet)
-        if ranks is not None and ranks.rank > 0:
-            return Result({})
-        scores = self._of_vectors(real, made) if of_vectors else {}
+            found.held_out = self._real_vectors(
+                shuffled[: copies.HELD_OUT], "held out", ranks, quiet
+            )
+        return found
+
+    def scores(self, vectors: Vectors, images_of: Images, numbers: np.ndarray) -> Result:
+        """Score what :meth:`vectors` has read of ``images_of(numbers)``."""
+        chosen = self.settings.chosen
+        scores = self._of_vectors(vectors.real, vectors.made) if len(vectors.made) else {}
         if chosen & {"swd", "msssim"}:
             scores |= self._of_images(images_of, numbers)
         if "new" not in chosen:
             return Result(scores)
         of = self.read.features
-        found = memory(of(trained), of(others), of(made))
+        found = memory(of(vectors.trained), of(vectors.held_out), of(vectors.made))
         said_of_it = {"p": found.p, "copier": found.copier}
         scores[name_of("copies", self.read.name)] = Score(
-            found.copies, len(made), draws_of_mean(found.suspect), said_of_it
+            found.copies, len(vectors.made), draws_of_mean(found.suspect), said_of_it
         )
-        return Result(scores, found, known)
+        return Result(scores, found, vectors.known)
 
     # ------------------------------------------------------------------ reading
 
@@ -232,12 +257,11 @@ class Ruler:
         identity = hashlib.sha256(rows[order].astype("<i8").tobytes()).hexdigest()[:12]
         directory = self.data.store.path / "vectors"
         kept = directory / f"{self.read.name}-{self.read.key}-{identity}.npy"
-        there = torch.tensor(float(kept.is_file()), device=self.device)
+        found = _kept(kept, len(rows))
+        there = torch.tensor(float(found is not None), device=self.device)
         if ranks is not None:  # all of them read, or none
             there = ranks.gather(there).min()
-        if there:
-            found = torch.from_numpy(np.load(kept))
-        else:
+        if found is None or not there:
 
             def images_of(part: np.ndarray) -> Tensor:
                 return self.data.images(part, self.device)
@@ -309,9 +333,17 @@ class Ruler:
         return scores
 
 
+def _kept(path: Path, count: int) -> Tensor | None:
+    try:
+        vectors = torch.from_numpy(np.load(path))
+    except (OSError, ValueError, EOFError):  # not there, or damaged
+        return None
+    return vectors if len(vectors) == count else None
+
+
 def _keep(path: Path, vectors: Tensor) -> None:
     try:
-        with replacing(path) as partial, partial.open("wb") as file:
+        with replacing(path, shared=True) as partial, partial.open("wb") as file:
             np.save(file, vectors.numpy())
     except OSError as error:  # of somebody else's disk, or a full one
         log.warning("Not kept for the next time: %s", error)

@@ -49,6 +49,7 @@ def train(cfg: DictConfig) -> float | None:
     processes = config.count_of(cfg.trainer.devices)
     with config.own_gpus(cfg, processes):
         if processes > 1 and not launch.started():
+            config.record(cfg)
             launch.run_ranks(config.resolved(cfg), processes)
         else:
             _train(cfg)
@@ -62,8 +63,9 @@ def _train(cfg: DictConfig) -> None:
     import pytorch_lightning as pl
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+    from facegan.callbacks.history import History
     from facegan.callbacks.objective import Objective
-    from facegan.loggers import finish, forget_metrics_after
+    from facegan.loggers import finish
     from facegan.sync import synchronise
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -78,9 +80,9 @@ def _train(cfg: DictConfig) -> None:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     # The best is chosen first, so that the last checkpoint knows of it when a run is resumed.
     callbacks.sort(key=lambda c: isinstance(c, pl.callbacks.ModelCheckpoint) and not c.monitor)
-    objective = Objective(cfg.objective.metric, cfg.objective.mode)
+    objective = Objective(cfg.objective.metric, cfg.objective.mode, cfg.run_dir)
     _check_objective(cfg, callbacks)
-    callbacks.append(objective)
+    callbacks += [objective, History(cfg.run_dir, _goes_on(cfg))]
     loggers = list((config.build(cfg, "logger") or {}).values())
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
     trainer: Trainer = config.build(
@@ -98,9 +100,7 @@ def _train(cfg: DictConfig) -> None:
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
-        goes_on = checkpoint and config.run_dir_of(checkpoint["path"]) == Path(cfg.run_dir)
-        known = checkpoint["images_seen"] if checkpoint and goes_on else -1
-        forget_metrics_after(Path(cfg.run_dir), known)
+    config.record(cfg)
     began, before = perf_counter(), checkpoint["images_seen"] if checkpoint else 0
     try:
         trainer.fit(model, data, ckpt_path=path, weights_only=True)
@@ -160,15 +160,18 @@ def _check_values(cfg: DictConfig) -> None:
 
 
 def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
-    """What a search waits for has to be measured: say so before hours of training."""
+    """What a search or early stopping waits for has to be measured: say so before training."""
+    from pytorch_lightning.callbacks import EarlyStopping
+
     from facegan.callbacks.quality import Quality
 
+    watched = cfg.searched or any(isinstance(c, EarlyStopping) for c in callbacks)
     expect(
-        not cfg.searched
+        not watched
         or not cfg.objective.metric.startswith("quality/")
         or any(isinstance(callback, Quality) for callback in callbacks),
         f"The objective {cfg.objective.metric} is not measured without the callback quality: add "
-        "it to callbacks=[...], or name another metric in objective.metric, such as loss/g.",
+        "it to callbacks=[...], or name another metric in objective.metric.",
     )
 
 
@@ -189,9 +192,7 @@ def _check_precision(model: "GAN", cfg: DictConfig) -> None:
 
 def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     """The checkpoint named by ``ckpt`` or ``resume``, if it fits this configuration."""
-    start = cfg.ckpt if cfg.resume.dir is None else cfg.resume.dir
-    if launch.restarted() and (Path(cfg.run_dir) / "checkpoints" / "last.ckpt").is_file():
-        start = cfg.run_dir  # by torchrun or SLURM, with the command line of the first time
+    start = cfg.run_dir if _goes_on(cfg) else cfg.ckpt
     if start is None:
         return None
     from facegan.gan import read_checkpoint
@@ -217,6 +218,12 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
         f"{path} has already had {epochs} epochs: set trainer.max_epochs above that.",
     )
     return checkpoint
+
+
+def _goes_on(cfg: DictConfig) -> bool:
+    """Whether this is the same run as before: resumed, or started again by torchrun or SLURM."""
+    there = (Path(cfg.run_dir) / "checkpoints" / "last.ckpt").is_file()
+    return cfg.resume.dir is not None or (launch.restarted() and there)
 
 
 def _one_before(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:

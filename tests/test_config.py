@@ -163,6 +163,7 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
         "dataset=mnist",
         "+x=1",
         f"hydra.run.dir='{tmp_path}'",
+        "hydra.output_subdir=null",
         "trainer.max_epochs=9",
     ]
     assert config.with_resumed_overrides(["seed=1", "resume.dir=null"]) == [

@@ -54,6 +54,26 @@ def test_a_process_of_srun(alone: pytest.MonkeyPatch):
     assert launch.restarted()
 
 
+def test_a_shell_of_srun_is_none_of_its_processes(alone: pytest.MonkeyPatch):
+    for name, value in {"JOB_ID": "77", "STEP_ID": "0", "PROCID": "0", "PTY_PORT": "1"}.items():
+        alone.setenv(f"SLURM_{name}", value)
+    assert not launch.identity().startswith("slurm")
+
+
+@pytest.mark.slow
+def test_several_devices_within_one_task_of_srun(
+    alone: pytest.MonkeyPatch, started, tmp_path: Path, data_dir: Path
+):
+    step = {"JOB_ID": "5", "STEP_ID": "0", "PROCID": "0", "NTASKS": "1", "LOCALID": "0"}
+    for name, value in {**step, "JOB_NAME": "submitit", "NODELIST": "localhost"}.items():
+        alone.setenv(f"SLURM_{name}", value)
+    options = ["trainer.devices=2", "trainer.max_epochs=1", f"data_dir={data_dir}"]
+    job = started(*options)
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode == 0, output
+    assert read_checkpoint(tmp_path / "runs/synthetic/slurm_5")["images_seen"] == 64
+
+
 def test_a_batch_script_is_not_yet_srun(alone: pytest.MonkeyPatch):
     for name, value in {"JOB_ID": "77", "PROCID": "0", "NTASKS": "8"}.items():
         alone.setenv(f"SLURM_{name}", value)

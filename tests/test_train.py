@@ -1,6 +1,7 @@
 """Whole tiny trainings through the command line: run directory, resuming, stopping."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -340,3 +341,35 @@ def test_sampling_from_a_run(train, run, tmp_path: Path):
     run(sample_module, *overrides, "n=2", "seed=1", f"out={tmp_path}/other")
     other = np.load(tmp_path / "other" / "samples.npz")["images"]
     assert not np.array_equal(other, images[:2])
+
+
+def test_resuming_by_a_relative_path_keeps_every_row(train, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train("trainer.max_epochs=1", "hydra.run.dir=run")[0] == 0
+    status, output = train("resume=run", "trainer.max_epochs=2", "objective.mode=least")
+    assert status == 2, output  # refused, and nothing lost
+    assert len(rows(tmp_path / "run")) >= 9
+    status, output = train("resume=run", "trainer.max_epochs=2")
+    assert status == 0, output
+    steps = [int(row["step"]) for row in rows(tmp_path / "run") if row["loss/d"]]
+    assert steps == list(range(8, 145, 8))
+
+
+def test_a_job_of_a_sweep_is_resumed_as_a_run(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1")[0] == 0
+    saved = tmp_path / "run" / ".hydra" / "overrides.yaml"
+    saved.write_text(saved.read_text() + "- sweep=lr_grid\n- hydra.sweep.dir=x\n")
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2")
+    assert status == 0, output
+    assert state(tmp_path / "run" / "checkpoints" / "last.ckpt")["images_seen"] == 144
+
+
+def test_the_objective_is_of_this_run_alone(train, tmp_path: Path):
+    assert train("trainer.max_epochs=2", "objective.metric=loss/d")[0] == 0
+    first = json.loads((tmp_path / "run" / "result.json").read_text())
+    again = [f"hydra.run.dir={tmp_path}/second", "trainer.max_epochs=3"]
+    status, output = train(f"ckpt={tmp_path}/run", *again, "objective.metric=loss/d")
+    assert status == 0, output
+    second = json.loads((tmp_path / "second" / "result.json").read_text())
+    assert second["epoch"] == 3
+    assert second["objective"] != first["objective"]

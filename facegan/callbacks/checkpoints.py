@@ -46,7 +46,10 @@ class Checkpoints(ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        return f"Checkpoints({self.filename})"  # Lightning's own is that of any other instance
+        # Lightning's own is that of any other instance. With what it judges by: a score of another
+        # metric says nothing.
+        by = f", {self.mode} {self.monitor}" if self.monitor else ""
+        return f"Checkpoints({self.filename}{by})"
 
     def format_checkpoint_name(self, metrics: Mapping[str, Any], *args: Any, **kwargs: Any) -> str:
         return super().format_checkpoint_name(

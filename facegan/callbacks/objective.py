@@ -7,15 +7,15 @@ import pytorch_lightning as pl
 
 
 class Objective(pl.Callback):
-    """Remembers the best value that ``metric`` had after an epoch.
+    """Remembers the best value that ``metric`` had after an epoch of the run in ``run_dir``.
 
     Attributes:
         value: the best so far; ``None`` if it was never logged, or never finite.
         epoch: the epoch after which it was that, from 1.
     """
 
-    def __init__(self, metric: str, mode: str) -> None:
-        self.metric, self.mode = metric, mode
+    def __init__(self, metric: str, mode: str, run_dir: str) -> None:
+        self.metric, self.mode, self.run_dir = metric, mode, run_dir
         self.value: float | None = None
         self.epoch: int | None = None
         self.logged = False
@@ -30,9 +30,13 @@ class Objective(pl.Callback):
             self.value, self.epoch = value, trainer.current_epoch + 1
 
     def state_dict(self) -> dict[str, Any]:
-        return {"metric": self.metric, "mode": self.mode, "value": self.value, "epoch": self.epoch}
+        return {"of": self._of, "value": self.value, "epoch": self.epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if (state_dict["metric"], state_dict["mode"]) == (self.metric, self.mode):
+        if state_dict["of"] == self._of:  # not where a new run starts from another's checkpoint
             self.value, self.epoch = state_dict["value"], state_dict["epoch"]
             self.logged = self.value is not None
+
+    @property
+    def _of(self) -> list[str]:
+        return [self.metric, self.mode, self.run_dir]

@@ -91,9 +91,10 @@ class Quality(pl.Callback):
         metrics: dict[str, float] = {}
         failure = None
         quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
-        result = self._ruler.measure(generated, numbers, ranks, quiet)
+        vectors = self._ruler.vectors(generated, numbers, ranks, quiet)
         if trainer.is_global_zero:
             try:
+                result = self._ruler.scores(vectors, generated, numbers)
                 self._write(result, epoch, pl_module.images_seen, began)
                 data = trainer.datamodule  # type: ignore[attr-defined]
                 quality_report.write(result, generated, numbers, data, self.directory)

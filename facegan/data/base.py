@@ -184,11 +184,14 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size = self.batch_size_on(world)
         expect(len(rows) > 0, f"{self.name} has no training images: all of it is val and test.")
         share = len(rows) // world
+        key, most = "batch_size", max(share, 1)
+        if self.global_batch_size is not None:
+            key, most = "global_batch_size", most * world
         expect(
             share >= batch_size,
             f"dataset.batch_size={batch_size} is more than the {share} training images that "
             f"{self.name} has{' for each device' if world > 1 else ''}; "
-            f"use dataset.batch_size={max(share, 1)} or less"
+            f"use dataset.{key}={most} or less"
             + (f", or a larger dataset.limit than {self.limit}." if self.limit else "."),
         )
         # Lightning keeps a DistributedSampler as it is and tells it the epoch, resumed or not.

@@ -38,7 +38,9 @@ def pair_similarities(images: Tensor) -> Tensor:
     are they (Odena et al. 2017). Images of less than 176 pixels have fewer than five scales.
     """
     scales = 1
-    while scales < len(BETAS) and images.shape[-1] // 2**scales >= KERNEL:
+    size = images.shape[-1]
+    # The second condition is torchmetrics' own.
+    while scales < len(BETAS) and min(size // 2**scales, size // scales**2) >= KERNEL:
         scales += 1
     betas = tuple(beta / sum(BETAS[:scales]) for beta in BETAS[:scales])
     shown = (images.float() + 1) / 2

@@ -26,12 +26,12 @@ def kernel_distance(
     return float(np.mean(distances)), float(np.std(distances))
 
 
-def expect_enough(images: int, size: int) -> None:
-    """Raise InputError if there are fewer images than a subset has."""
+def expect_enough(images: int, size: int, prefix: str = "") -> None:
+    """Raise InputError if there are fewer images than a subset has; ``prefix`` of the key."""
     expect(
         images >= size,
         f"A kernel distance on subsets of {size} needs as many images, not {images}: "
-        f"set kid_subset_size={images} or less.",
+        f"set {prefix}kid_subset_size={images} or less.",
     )
 
 

@@ -37,11 +37,7 @@ def manifold(real: Tensor, generated: Tensor, k: int = 3, k_density: int = 5) ->
 
     ``k_density`` neighbours for density and coverage: the defaults are those of the papers.
     """
-    most = max(k, k_density)
-    expect(
-        min(len(real), len(generated)) > most,
-        f"Precision and recall with {most} neighbours need more than {most} images of each kind.",
-    )
+    expect_neighbours(min(len(real), len(generated)), max(k, k_density))
     reach_real = _reach(real, k, k_density)
     reach_generated = _reach(generated, k)
     within_real = torch.zeros(len(generated), dtype=torch.bool)
@@ -61,6 +57,15 @@ def manifold(real: Tensor, generated: Tensor, k: int = 3, k_density: int = 5) ->
         recall=within_generated.float(),
         density=reached / k_density,
         coverage=covered.float(),
+    )
+
+
+def expect_neighbours(images: int, most: int = 5) -> None:
+    """Raise InputError where not every image has ``most`` others of its kind."""
+    expect(
+        images > most,
+        f"Precision and recall with {most} neighbours need more than {most} images of each kind, "
+        f"not {images}.",
     )
 
 

@@ -77,6 +77,30 @@ def test_a_resumed_run_keeps_the_best_of_before(train: Train, tmp_path: Path):
     assert read_checkpoint(best)["images_seen"] == 72 * (1 + values.index(min(values)))
 
 
+def test_another_metric_chooses_its_own_best(train: Train, tmp_path: Path):
+    status, output = train(*ONLY, "trainer.max_epochs=1")
+    assert status == 0, output
+    other = ["objective.metric=quality/recall_pixels", "objective.mode=max"]
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", *other)
+    assert status == 0, output
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    (best,) = [v for k, v in last["callbacks"].items() if "best" in k]
+    recall = float(read_csv(tmp_path / "run" / "quality" / "metrics.csv")[-1]["recall_pixels"])
+    assert best["monitor"] == "quality/recall_pixels"
+    assert float(best["best_model_score"]) == pytest.approx(recall)
+
+
+def test_damaged_vectors_are_read_anew(train: Train, tmp_path: Path):
+    own = f"data_dir={tmp_path}/data"
+    assert train(*ONLY, "trainer.max_epochs=1", own)[0] == 0
+    (kept,) = tmp_path.glob("data/*/vectors/*.npy")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    status, output = train(*ONLY, "trainer.max_epochs=1", own, f"hydra.run.dir={tmp_path}/second")
+    assert status == 0, output
+    assert kept.read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
@@ -86,7 +110,8 @@ def test_a_resumed_run_keeps_the_best_of_before(train: Train, tmp_path: Path):
         ("quality.metrics=[fd]", "768 features from 40 images has a singular covariance"),
         ("quality.metrics=[kdd]", "quality.metrics must be one of fd, kd"),
         ("quality.n=0", "quality.n must be a whole number of at least 1"),
-        ("quality.extractor.kind=cnn", "There is no network yet that tells the labels of"),
+        ("quality.n=5", "more than 5 images of each kind, not 5"),
+        ("quality.extractor.kind=cnn", "set quality.extractor.kind=pixels"),
         ("callbacks.quality.every_n_epochs=0", "callbacks.quality.every_n_epochs must be"),
     ],
 )

@@ -218,7 +218,7 @@ def test_the_inception_score_counts_the_classes_that_are_told_apart():
     assert np.mean(inception_scores(torch.zeros(100, 5))) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("size", [16, 28, 32, 64, 180])
+@pytest.mark.parametrize("size", [16, 28, 32, 64, 96, 180])
 def test_pairs_are_alike_as_far_as_they_are(size: int):
     torch.manual_seed(0)
     image = torch.rand(1, 3, size, size) * 2 - 1
