@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
-torch.set_num_threads(1)  # more would only wait for each other in networks this small
+# More threads would only wait for each other in networks this small; also in processes of tests.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY = [
     "dataset.n=80",
