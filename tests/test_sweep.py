@@ -163,3 +163,34 @@ def test_a_run_says_how_it_ended(train: Train, tmp_path: Path):
     rows = [float(r["loss/d"]) for r in read_csv(tmp_path / "run" / "metrics.csv") if r["loss/d"]]
     assert result["objective"] in [pytest.approx(row, rel=1e-5) for row in rows]
     assert (result["images"], result["metric"]) == (144, "loss/d")
+
+
+@pytest.mark.slow
+def test_weights_and_biases_has_a_run_for_each_job_in_one_group(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    begun: list[tuple[str, str]] = []
+    init = wandb.init
+
+    def watch(**options):
+        begun.append((options["group"], options["id"]))
+        return init(**options)
+
+    monkeypatch.setattr(wandb, "init", watch)
+    status, output = train(
+        "-m",
+        "seed=1,2",
+        "trainer.max_epochs=1",
+        "logger=wandb",
+        "objective.metric=loss/g",
+        f"hydra.sweep.dir={tmp_path}/my_sweep",
+    )
+    assert status == 0, output
+    groups, ids = zip(*begun, strict=True)
+    assert groups == ("my_sweep", "my_sweep")
+    assert len(set(ids)) == 2
+    for job, own in zip("01", ids, strict=True):
+        (kept,) = (tmp_path / "my_sweep" / job / "wandb").glob("offline-run-*")
+        assert kept.name.endswith(own)
