@@ -161,8 +161,7 @@ def _check_values(cfg: DictConfig) -> None:
 
 def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
     """What a search or early stopping waits for has to be measured: say so before training."""
-    from pytorch_lightning.callbacks import EarlyStopping
-
+    from facegan.callbacks.objective import EarlyStopping
     from facegan.callbacks.quality import Quality
 
     watched = cfg.searched or any(isinstance(c, EarlyStopping) for c in callbacks)
@@ -316,6 +315,7 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
         ("faces", run_dir / "samples"),
         ("timeline", run_dir / "samples" / "timeline.png"),
         ("checkpoint", run_dir / "checkpoints" / "last.ckpt"),
+        ("the best", run_dir / "checkpoints" / "best.ckpt"),
         ("metrics", run_dir / "metrics.csv"),
     ):
         if path.exists():

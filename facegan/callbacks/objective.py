@@ -1,4 +1,4 @@
-"""The one number that a run is judged by, in searches."""
+"""The one number that a run is judged by, in searches and by early stopping."""
 
 import math
 from typing import Any
@@ -40,3 +40,21 @@ class Objective(pl.Callback):
     @property
     def _of(self) -> list[str]:
         return [self.metric, self.mode, self.run_dir]
+
+
+class EarlyStopping(pl.callbacks.EarlyStopping):
+    """Lightning's own, after epochs; what another run has counted is not its business."""
+
+    def __init__(self, run_dir: str, monitor: str, mode: str, patience: int) -> None:
+        # Not strict: quality may be measured every few epochs only.
+        super().__init__(
+            monitor, mode=mode, patience=patience, check_on_train_epoch_end=True, strict=False
+        )
+        self.run_dir = run_dir
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "run_dir": self.run_dir}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("run_dir") == self.run_dir:
+            super().load_state_dict(state_dict)

@@ -64,6 +64,18 @@ def test_early_stopping_watches_the_objective(train: Train, tmp_path: Path):
     assert len(read_csv(tmp_path / "run" / "quality" / "metrics.csv")) < 9
 
 
+def test_a_new_run_from_a_checkpoint_does_not_go_on_counting(train: Train, tmp_path: Path):
+    patient = ["callbacks=[checkpoints,quality,early_stopping]", "quality.n=40"]
+    patient += ["objective.metric=quality/precision_pixels", "objective.mode=max"]
+    patient += ["callbacks.early_stopping.patience=2"]
+    status, output = train(*patient, "trainer.max_epochs=2")
+    assert status == 0, output
+    again = [f"ckpt={tmp_path}/run", f"hydra.run.dir={tmp_path}/second", "trainer.max_epochs=4"]
+    status, output = train(*patient, *again)
+    assert status == 0, output
+    assert read_checkpoint(tmp_path / "second")["images_seen"] == 4 * 72
+
+
 def test_a_resumed_run_keeps_the_best_of_before(train: Train, tmp_path: Path):
     status, output = train(*ONLY, "model.lr_g=0.5", "trainer.max_epochs=1")
     assert status == 0, output
