@@ -377,7 +377,7 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
 
 def record(cfg: DictConfig) -> None:
     """Make a resumed run's changes part of it, for the next time it is resumed or looked at."""
-    if cfg.resume.dir is None or not HydraConfig.initialized():
+    if cfg.resume.dir is None or launch.rank() > 0 or not HydraConfig.initialized():
         return
     saved = Path(cfg.run_dir) / ".hydra"
     overrides = [str(o) for o in HydraConfig.get().overrides.task if _key(str(o)) not in ONCE]
