@@ -153,6 +153,8 @@ def run_ranks(configuration: str, count: int) -> None:
     Signals are passed on. A process that dies takes the others with it within seconds. Raises
     what it said (FaceganError, InterruptedRun), or RankError if it could say nothing.
     """
+    from facegan.data.parallel import available_cpus  # here: --help need not wait for numpy
+
     with tempfile.TemporaryDirectory(prefix="facegan_") as directory:
         (Path(directory) / "configuration.yaml").write_text(configuration, encoding="utf-8")
         # Whoever has started this process has no part in those it starts.
@@ -163,7 +165,9 @@ def run_ranks(configuration: str, count: int) -> None:
             "MASTER_PORT": str(_free_port()),
             "NODE_RANK": "0",
             "WORLD_SIZE": str(count),
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, _cores() // count))),
+            "OMP_NUM_THREADS": os.environ.get(
+                "OMP_NUM_THREADS", str(max(1, available_cpus() // count))
+            ),
         }
         ranks: list[subprocess.Popen] = []
         with _passing_on_signals(ranks) as received:
@@ -301,7 +305,3 @@ def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

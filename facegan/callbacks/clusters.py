@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from facegan import cluster_report, clustering, features, media, plots
+from facegan.callbacks.turns import is_due, on_the_first, ranks_of
 from facegan.clustering import Labels, Result, Settings
 from facegan.errors import expect, expect_int
 from facegan.features import Ranks, Reduction
@@ -66,9 +67,8 @@ class Clusters(pl.Callback):
                 logger.log_metrics(metrics, step=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop:
-            metrics = self._cluster(trainer, pl_module, epoch)
+        if is_due(trainer, self.every_n_epochs):
+            metrics = self._cluster(trainer, pl_module, trainer.current_epoch + 1)
             pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -94,29 +94,20 @@ class Clusters(pl.Callback):
     def _cluster(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> dict[str, float]:
         """Cluster, write the files, and return the metrics, on every rank the same."""
         began = perf_counter()
-        strategy = trainer.strategy
-        ranks = Ranks(trainer.global_rank, trainer.world_size, strategy.all_gather)
         points = read_points(
             self.settings,
             trainer.datamodule,  # type: ignore[attr-defined]
             pl_module,
             self._rows,
             self._labels,
-            ranks,
+            ranks_of(trainer),
             show_progress=trainer.progress_bar_callback is not None,
         )
-        metrics: dict[str, float] = {}
-        failure = None
-        if trainer.is_global_zero:
-            try:
-                metrics = self._analyse(trainer, points, epoch, pl_module.images_seen, began)
-            except Exception as error:  # the others would wait for ever
-                failure = error
-        metrics, failed = strategy.broadcast((metrics, failure is not None))
-        if failure is not None:
-            raise failure
-        expect(not failed, "The first process could not cluster: see what it says.")
-        return metrics
+        return on_the_first(
+            trainer,
+            lambda: self._analyse(trainer, points, epoch, pl_module.images_seen, began),
+            "cluster",
+        )
 
     def _analyse(
         self, trainer: pl.Trainer, points: "Points", epoch: int, seen: int, began: float

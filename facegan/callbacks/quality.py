@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from facegan import media, plots, quality_report
+from facegan.callbacks.turns import is_due, on_the_first, ranks_of
 from facegan.errors import expect, expect_int
-from facegan.features import Ranks
 from facegan.files import append_csv, read_csv
 from facegan.latent import sample_latents
 from facegan.loggers import log_picture
@@ -60,9 +60,8 @@ class Quality(pl.Callback):
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop:
-            metrics = self._measure(trainer, pl_module, epoch)
+        if is_due(trainer, self.every_n_epochs):
+            metrics = self._measure(trainer, pl_module, trainer.current_epoch + 1)
             pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -80,32 +79,23 @@ class Quality(pl.Callback):
     def _measure(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> dict[str, float]:
         """Measure, write the files, and return the metrics, on every rank the same."""
         began = perf_counter()
-        strategy = trainer.strategy
-        ranks = Ranks(trainer.global_rank, trainer.world_size, strategy.all_gather)
         z = sample_latents(self.settings.n, pl_module.hp.latent_dim, self.settings.seed)
         numbers = np.arange(len(z))
 
         def generated(part: np.ndarray) -> Tensor:
             return pl_module.sample(z[part].to(pl_module.device))
 
-        metrics: dict[str, float] = {}
-        failure = None
         quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
-        vectors = self._ruler.vectors(generated, numbers, ranks, quiet)
-        if trainer.is_global_zero:
-            try:
-                result = self._ruler.scores(vectors, generated, numbers)
-                self._write(result, epoch, pl_module.images_seen, began)
-                data = trainer.datamodule  # type: ignore[attr-defined]
-                quality_report.write(result, generated, numbers, data, self.directory)
-                metrics = {f"quality/{name}": s.value for name, s in result.scores.items()}
-            except Exception as error:  # the others would wait for ever
-                failure = error
-        metrics, failed = strategy.broadcast((metrics, failure is not None))
-        if failure is not None:
-            raise failure
-        expect(not failed, "The first process could not measure quality: see what it says.")
-        return metrics
+        vectors = self._ruler.vectors(generated, numbers, ranks_of(trainer), quiet)
+
+        def score() -> dict[str, float]:
+            result = self._ruler.scores(vectors, generated, numbers)
+            self._write(result, epoch, pl_module.images_seen, began)
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            quality_report.write(result, generated, numbers, data, self.directory)
+            return {f"quality/{name}": s.value for name, s in result.scores.items()}
+
+        return on_the_first(trainer, score, "measure quality")
 
     def _write(self, result: Result, epoch: int, seen: int, began: float) -> None:
         row: dict[str, Any] = {"epoch": epoch, "step": seen}

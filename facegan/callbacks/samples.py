@@ -8,6 +8,7 @@ from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
 from facegan import media
+from facegan.callbacks.turns import is_due
 from facegan.errors import expect_int
 from facegan.loggers import log_picture
 
@@ -38,9 +39,8 @@ class Samples(pl.Callback):
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop:
-            self._write_grid(trainer, pl_module, epoch)
+        if is_due(trainer, self.every_n_epochs):
+            self._write_grid(trainer, pl_module, trainer.current_epoch + 1)
 
     @rank_zero_only
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
