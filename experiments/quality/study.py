@@ -2,8 +2,8 @@
 
     python experiments/quality/study.py --root DIR --runs runs/quality bce lsgan hinge --seeds 0 1
 
-What is there already is not done again, so that a study can be stopped and gone on with. The first
-run also makes the network that all of them are compared by.
+What is there already is not done again, so that a study can be stopped and gone on with. The network
+that all of them are compared by has to be made before, once for the data: see README.md.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def train(options: argparse.Namespace, name: str, overrides: list[str]) -> float
         f"dataset.image_size={options.image_size}",
         f"trainer.max_epochs={options.epochs}",
         "trainer.enable_progress_bar=false",
-        "~callbacks.clusters",
+        "callbacks=[checkpoints,samples,progress]",  # nothing else is to take its time
         f"hydra.run.dir={run_dir}",
         *overrides,
     )
@@ -81,20 +81,7 @@ def train(options: argparse.Namespace, name: str, overrides: list[str]) -> float
 
 
 def score(options: argparse.Namespace, name: str) -> dict[str, dict[str, float]]:
-    network = options.runs / "network" / "cnn.ckpt"
-    if not network.is_file():
-        facegan(
-            "classify",
-            f"ckpt={options.runs / name}",
-            "classify.probe=cnn",
-            f"out={network.parent}",
-        )
-    facegan(
-        "evaluate",
-        f"ckpt={options.runs / name}",
-        "metrics=[fd,kd,prdc]",
-        f"extractor.weights={network}",
-    )
+    facegan("evaluate", f"ckpt={options.runs / name}", "metrics=[fd,kd,prdc]")
     return json.loads((options.runs / name / "evaluation" / "last" / "evaluation.json").read_text())
 
 
