@@ -86,12 +86,11 @@ def score(options: argparse.Namespace, name: str) -> dict[str, dict[str, float]]
 
 
 def facegan(command: str, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", f"facegan.{command}", *arguments],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    done = subprocess.run(
+        [sys.executable, "-m", f"facegan.{command}", *arguments], capture_output=True, text=True
     )
+    if done.returncode:
+        sys.exit(f"facegan.{command} {' '.join(arguments)} failed:\n{done.stderr}")
 
 
 if __name__ == "__main__":
