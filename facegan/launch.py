@@ -19,11 +19,16 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from facegan.errors import SIGNALS, FaceganError, InterruptedRun
 from facegan.files import write_json
+
+if TYPE_CHECKING:  # at run time only where it is needed: --help must be quick
+    import torch
+    from torch.distributed import TCPStore
 
 JOB = "FACEGAN_JOB"  # directory of what a started process is to do, and of what it says at the end
 LOST = 75  # exit status of a process that has lost the others (EX_TEMPFAIL)
@@ -128,20 +133,45 @@ def _time_of_parent() -> str:
 
 
 def _agreed(proposal: str) -> str:
-    """The first process's ``proposal``, through the store that torchrun keeps for its processes."""
+    """The first process's ``proposal``, also after a restart."""
+    store = _torchrun_store()
+    key = "facegan/identity"
+    if rank() == 0:
+        store.compare_set(key, "", proposal)  # the first one stays
+    return store.get(key).decode()
+
+
+def _torchrun_store() -> "TCPStore":
+    """What torchrun's processes tell each other by, whether it or the first of them keeps it."""
     from torch.distributed import TCPStore
 
     own = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and rank() == 0
-    store = TCPStore(
+    return TCPStore(
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
         is_master=own,
         wait_for_workers=False,
     )
-    key = f"facegan/identity/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
-    if rank() == 0:
-        store.set(key, proposal)
-    return store.get(key).decode()
+
+
+def meet_again(device: "torch.device") -> None:
+    """Connect the processes that torchrun has restarted; other starts are Lightning's business.
+
+    torchrun's store outlives them, with the addresses where those before could be found. Who reads
+    before the others have written would knock at a closed door: each attempt gets names of its own.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if not _torchrun() or attempt == "0":
+        return
+    import torch.distributed as dist
+
+    dist.init_process_group(
+        dist.get_default_backend_for_device(device),
+        store=dist.PrefixStore(f"facegan/attempt_{attempt}", _torchrun_store()),
+        rank=rank(),
+        world_size=int(os.environ["WORLD_SIZE"]),
+        device_id=device if device.type != "cpu" else None,
+    )
 
 
 # ---------------------------------------------------------------------- starting them

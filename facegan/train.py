@@ -102,6 +102,7 @@ def _train(cfg: DictConfig) -> None:
         _announce(cfg, model, data, trainer)
     config.record(cfg)
     began, before = perf_counter(), checkpoint["images_seen"] if checkpoint else 0
+    launch.meet_again(trainer.strategy.root_device)
     try:
         trainer.fit(model, data, ckpt_path=path, weights_only=True)
     except MisconfigurationException as error:

@@ -257,6 +257,57 @@ def test_torchrun_restarts_from_the_last_checkpoint_by_itself(
     assert steps == sorted(set(steps))
 
 
+MEETING = """
+import os, torch, torch.distributed as dist
+from facegan import launch
+launch.meet_again(torch.device("cpu"))
+if not dist.is_initialized():
+    dist.init_process_group("gloo")  # what Lightning does
+total = torch.ones(())
+dist.all_reduce(total)
+print("sum", total.item(), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_restarted_processes_do_not_look_for_those_before_them(alone: pytest.MonkeyPatch):
+    from torch.distributed import TCPStore
+
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun's
+    alone.setenv("TORCHELASTIC_RUN_ID", "none")
+    alone.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    alone.setenv("MASTER_ADDR", "127.0.0.1")
+    alone.setenv("MASTER_PORT", str(store.port))
+    alone.setenv("WORLD_SIZE", "2")
+    for attempt in ("0", "1"):
+        alone.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+        processes = []
+        for number in ("1", "0"):  # the first comes late: the other must not take an old address
+            alone.setenv("RANK", number)
+            command = [sys.executable, "-c", MEETING]
+            processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            time.sleep(5 if number == "1" else 0)
+        said = [process.communicate(timeout=60)[0] for process in processes]
+        assert said == ["sum 2.0\n"] * 2
+
+
+def test_a_restarted_job_keeps_its_identity(alone: pytest.MonkeyPatch):
+    from torch.distributed import TCPStore
+
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun's
+    given = {"RUN_ID": "none", "USE_AGENT_STORE": "True", "RESTART_COUNT": "0"}
+    for name, value in given.items():
+        alone.setenv(f"TORCHELASTIC_{name}", value)
+    for name, value in {"ADDR": "127.0.0.1", "PORT": str(store.port)}.items():
+        alone.setenv(f"MASTER_{name}", value)
+    alone.setenv("RANK", "0")
+    first = launch.identity()
+    alone.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    alone.setattr(launch, "_time_of_parent", lambda: "a second later")
+    assert launch.identity() == first
+
+
 # ---------------------------------------------------------------------- srun
 
 

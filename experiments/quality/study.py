@@ -2,8 +2,8 @@
 
     python experiments/quality/study.py --root DIR --runs runs/quality bce lsgan hinge --seeds 0 1
 
-What is there already is not done again, so that a study can be stopped and gone on with. The network
-that all of them are compared by has to be made before, once for the data: see README.md.
+What is there already is not done again, so that a study can be stopped and gone on with. The
+network that all of them are compared by has to be made before, once for the data: see README.md.
 """
 
 import argparse
