@@ -97,6 +97,17 @@ def intervals(
     return _drawn(figure)
 
 
+def prevalence(
+    rows: Sequence[str], share: np.ndarray, margin: np.ndarray, name: str, real: Sequence[float]
+) -> Image.Image:
+    """How common each label is in pictures called ``name``, give or take, beside real images."""
+    series = {
+        name: list(zip(share, np.maximum(0, share - margin), share + margin, strict=True)),
+        "real": [(value, value, value) for value in real],
+    }
+    return intervals("share of images, as the network says", rows, series)
+
+
 def bars(title: str, rows: Sequence[str], values: Sequence[float]) -> Image.Image:
     """A bar for each row, with its value."""
     lines = sum(max(2, row.count("\n") + 1) for row in rows)

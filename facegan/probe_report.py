@@ -9,6 +9,7 @@ import numpy as np
 
 from facegan import media, plots
 from facegan.files import write_csv, write_json
+from facegan.metrics.uncertainty import margin_of_share
 from facegan.probes import METRICS, Problem, Scores
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ def prevalence(
     it truly is in the training images. Intervals are of the binomial distribution (95 %).
     """
     share = found.mean(0)
-    margin = 1.96 * np.sqrt(share * (1 - share) / len(found))
+    margin = margin_of_share(share, len(found))
     rows = [
         {
             "attribute": name,
@@ -119,11 +120,7 @@ def prevalence(
         for i, name in enumerate(heads)
     ]
     write_csv(out / "prevalence.csv", list(rows[0]), rows)
-    series = {
-        "these pictures": [(s, max(0.0, s - m), s + m) for s, m in zip(share, margin, strict=True)],
-        "real images": [(value, value, value) for value in real],
-    }
-    picture = plots.intervals("share of images, as the network says", list(heads), series)
+    picture = plots.prevalence(heads, share, margin, "these pictures", list(real))
     media.save_png(picture, out / "prevalence.png")
     lines = [f"{'':<24}{'here':>8}{'real':>8}"]
     lines += [f"{n:<24}{s:>8.1%}{r:>8.1%}" for n, s, r in zip(heads, share, real, strict=True)]

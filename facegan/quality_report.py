@@ -11,6 +11,7 @@ from torch import Tensor
 
 from facegan import media, plots
 from facegan.metrics.memory import Memory
+from facegan.metrics.uncertainty import margin_of_share
 
 SHOWN = 12  # generated images with their nearest real one
 PAIRS = 16  # latents of which two generators' images are shown
@@ -31,18 +32,9 @@ def nearest(
 def prevalence(labels: Mapping[str, Mapping[str, float]], n: int) -> Image.Image:
     """How common each label is among ``n`` generated images (95 % intervals) and real ones."""
     generated = np.array([shares["generated"] for shares in labels.values()])
-    margin = 1.96 * np.sqrt(generated * (1 - generated) / n)
+    margin = margin_of_share(generated, n)
     real = [shares["real"] for shares in labels.values()]
-    return plots.intervals(
-        "share of images, as the network says",
-        list(labels),
-        {
-            "generated": list(
-                zip(generated, (generated - margin).clip(0), generated + margin, strict=True)
-            ),
-            "real": [(share, share, share) for share in real],
-        },
-    )
+    return plots.prevalence(list(labels), generated, margin, "generated", real)
 
 
 def pairs(first: Images, second: Images, names: tuple[str, str]) -> Image.Image:

@@ -57,3 +57,8 @@ def p_of_difference(a: Sequence[float], b: Sequence[float], difference: float) -
     if error == 0:
         return float(difference == 0)
     return float(2 * student.sf(abs(difference) / error, len(a) - 1))
+
+
+def margin_of_share(share: np.ndarray, n: int) -> np.ndarray:
+    """Half the width of the 95 % interval of shares of ``n`` draws (binomial, by the normal)."""
+    return 1.96 * np.sqrt(share * (1 - share) / n)
