@@ -43,7 +43,8 @@ class GAN(pl.LightningModule):
         norm_d: normalisation in D: ``batch``, ``group`` or ``none``.
         loss: a name in ``facegan.losses.LOSSES``.
         label_smoothing: for ``bce``: real labels are 1 minus this.
-        gp_weight: for ``wgan-gp``: weight of its gradient penalty.
+        gp_weight: weight of WGAN-GP's gradient penalty, which any loss can have; ``None``: 10 for
+            ``wgan-gp``, 0 for others.
         r1_gamma, r2_gamma: weight of ``gamma / 2 * ||grad D||^2`` on real and on fake images.
         penalty_every: R1 and R2 only every so many steps, and so many times as strong.
         augment: what D's images are changed by, of ``facegan.augment.POLICIES``.
@@ -71,7 +72,7 @@ class GAN(pl.LightningModule):
         spectral_norm: bool = False,
         loss: str = "bce",
         label_smoothing: float = 0.0,
-        gp_weight: float = 10.0,
+        gp_weight: float | None = None,
         r1_gamma: float = 0.0,
         r2_gamma: float = 0.0,
         penalty_every: int = 1,
@@ -111,6 +112,11 @@ class GAN(pl.LightningModule):
         return self.hparams
 
     @property
+    def gp_weight(self) -> float:
+        """Weight of WGAN-GP's gradient penalty."""
+        return _gp_weight(self.hp)
+
+    @property
     def penalised(self) -> bool:
         """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
         return bool(_penalties(self.hp))
@@ -126,8 +132,8 @@ class GAN(pl.LightningModule):
             loss = smoothing_loss(logits_real, logits_fake, hp.label_smoothing)
         else:
             loss = LOSSES[hp.loss].d(logits_real, logits_fake)
-        if hp.loss == "wgan-gp":
-            loss = loss + hp.gp_weight * gradient_penalty(D, real, fake)
+        if self.gp_weight > 0:
+            loss = loss + self.gp_weight * gradient_penalty(D, real, fake)
         if penalise and hp.r1_gamma > 0:
             loss = loss + hp.penalty_every * hp.r1_gamma / 2 * squared_gradient_norm(D, real)
         if penalise and hp.r2_gamma > 0:
@@ -345,9 +351,14 @@ def _pair(name: str, values: Sequence[float]) -> tuple[float, float]:
 
 def _penalties(hp: Any) -> list[str]:
     """The keys that ask for a gradient penalty."""
-    return [name for name in ("r1_gamma", "r2_gamma") if hp[name] > 0] + (
-        ["loss=wgan-gp"] if hp.loss == "wgan-gp" else []
-    )
+    weights = {"gp_weight": _gp_weight(hp), "r1_gamma": hp.r1_gamma, "r2_gamma": hp.r2_gamma}
+    return [name for name, weight in weights.items() if weight > 0]
+
+
+def _gp_weight(hp: Any) -> float:
+    if hp.gp_weight is None:
+        return 10.0 if hp.loss == "wgan-gp" else 0.0
+    return hp.gp_weight
 
 
 def _check(hp: Any) -> None:
@@ -357,8 +368,10 @@ def _check(hp: Any) -> None:
         expect_int(f"model.{name}", hp[name], at_least=1)
     for name in ("lr_g", "lr_d"):
         expect_number(f"model.{name}", hp[name], low=1e-12)
-    for name in ("gp_weight", "r1_gamma", "r2_gamma", "ema_half_life", "ema_ramp"):
+    for name in ("r1_gamma", "r2_gamma", "ema_half_life", "ema_ramp"):
         expect_number(f"model.{name}", hp[name], low=0)
+    if hp.gp_weight is not None:
+        expect_number("model.gp_weight", hp.gp_weight, low=0)
     for name in ("spectral_norm", "compile"):
         expect_one_of(f"model.{name}", hp[name], (True, False))
     if hp.clip is not None:

@@ -224,11 +224,27 @@ def test_every_loss_trains_in_bf16(loss: str):
     assert not torch.equal(weights(model.generator), before)
 
 
+def test_the_gradient_penalty_belongs_to_wgan_gp_and_to_others_when_asked():
+    real, fake = torch.rand(2, 8, 3, 16, 16) * 2 - 1
+
+    def loss(**options: Any) -> torch.Tensor:
+        torch.manual_seed(1)  # where between real and fake it is measured
+        return tiny(norm_d="none", **options).loss_d(real, fake)[0]
+
+    for name, weight in {"wgan-gp": 10.0, "hinge": 0.0}.items():
+        assert loss(loss=name).equal(loss(loss=name, gp_weight=weight))
+        penalties = [loss(loss=name, gp_weight=w) - loss(loss=name, gp_weight=0.0) for w in (1, 2)]
+        assert penalties[0] > 0
+        torch.testing.assert_close(penalties[1], 2 * penalties[0])
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"loss": "gan"}, "model.loss must be one of bce"),
         ({"loss": "wgan-gp"}, "model.norm_d=group"),
+        ({"gp_weight": 10.0}, "model.norm_d=group"),
+        ({"gp_weight": -1.0}, "model.gp_weight"),
         ({"r1_gamma": 1.0}, "model.norm_d=group"),
         ({"r2_gamma": 1.0, "norm_d": "none", "compile": True}, "model.compile=false"),
         ({"loss": "hinge", "label_smoothing": 0.1}, "belongs to model.loss=bce"),
