@@ -292,6 +292,8 @@ class GAN(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = self._settled_at = checkpoint["images_seen"]
+        # trainer.max_time is of this command: what the one before it took does not count.
+        checkpoint["callbacks"].pop("Timer", None)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

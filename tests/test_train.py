@@ -115,6 +115,18 @@ def test_a_checkpoint_starts_a_new_run_elsewhere(train, tmp_path: Path):
     assert second.images_seen == 144
 
 
+def test_the_time_that_a_run_may_take_is_counted_anew(train, tmp_path: Path):
+    limit = "trainer.max_time=00:00:00:30"
+    assert train("trainer.max_epochs=1", limit)[0] == 0
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["callbacks"]["Timer"]["time_elapsed"]["train"] = 3600.0
+    torch.save(checkpoint, path)
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=3", limit)
+    assert status == 0, output
+    assert GAN.load_from_checkpoint(path, weights_only=True).images_seen == 3 * 72
+
+
 def test_a_run_is_not_written_over_another(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     before = (tmp_path / "run" / "metrics.csv").read_bytes()
