@@ -332,6 +332,7 @@ def _quieten() -> None:
 
 # Was meant for one sitting, or for one job of a sweep.
 ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
+PATHS = ("data_dir", "dataset.data_dir", "dataset.root")  # relative to where a run was started
 
 
 def with_resumed_overrides(arguments: list[str]) -> list[str]:
@@ -351,7 +352,10 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
         "checkpoints/last.ckpt.",
     )
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    before = [str(o) for o in OmegaConf.load(saved) if not str(o).startswith("hydra")]
+    started_in = _started_in(run_dir)
+    before = [
+        _from(started_in, str(o)) for o in OmegaConf.load(saved) if not str(o).startswith("hydra")
+    ]
     of_then, of_now = ({_key(o): o for o in given} for given in (before, overrides))
     earlier = [
         override
@@ -380,7 +384,8 @@ def record(cfg: DictConfig) -> None:
     if cfg.resume.dir is None or launch.rank() > 0 or not HydraConfig.initialized():
         return
     saved = Path(cfg.run_dir) / ".hydra"
-    overrides = [str(o) for o in HydraConfig.get().overrides.task if _key(str(o)) not in ONCE]
+    given = [str(o) for o in HydraConfig.get().overrides.task]
+    overrides = [_from(Path.cwd(), o) for o in given if _key(o) not in ONCE]
     for name, content in (("config.yaml", cfg), ("overrides.yaml", OmegaConf.create(overrides))):
         with replacing(saved / name) as partial:
             OmegaConf.save(content, partial)
@@ -388,6 +393,20 @@ def record(cfg: DictConfig) -> None:
 
 def _key(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~")
+
+
+def _started_in(run_dir: Path) -> Path:
+    """Where the command was given that made ``run_dir``; here, if it is not known."""
+    saved = run_dir / ".hydra" / "hydra.yaml"
+    return Path(OmegaConf.load(saved).hydra.runtime.cwd) if saved.is_file() else Path.cwd()
+
+
+def _from(directory: Path, override: str) -> str:
+    """An override that means the same elsewhere: a path of data, seen from ``directory``."""
+    value = override.partition("=")[2].strip("'\"")
+    if _key(override) not in PATHS or value in ("", "null"):
+        return override
+    return f"{_key(override)}={_quoted(str(Path(directory, Path(value).expanduser())))}"
 
 
 def run_dir_of(checkpoint: Path) -> Path:

@@ -172,6 +172,23 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
     ]
 
 
+def test_a_run_resumed_from_elsewhere_finds_its_data(tmp_path: Path):
+    for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    OmegaConf.save(
+        ["dataset=celeba", "dataset.root='my faces'", "data_dir=/there", "dataset.n=null"],
+        tmp_path / ".hydra" / "overrides.yaml",
+    )
+    (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
+    assert config.with_resumed_overrides([f"resume={tmp_path}"])[1:5] == [
+        "dataset=celeba",
+        "dataset.root='/home/me/my faces'",
+        "data_dir='/there'",
+        "dataset.n=null",
+    ]
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
