@@ -39,14 +39,13 @@ def textbook_networks(size: int, width: int) -> tuple[nn.Module, nn.Module]:
     )
 
 
-def textbook_step(size: int, width: int, batch: int) -> Callable[[], None]:
-    G, D = textbook_networks(size, width)
+def textbook_step(G: nn.Module, D: nn.Module) -> Callable[[torch.Tensor], None]:
     optimizer_d = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
     optimizer_g = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
 
-    def step() -> None:
-        real = images / 127.5 - 1
+    def step(images: torch.Tensor) -> None:
+        """On uint8 images (B, 3, size, size)."""
+        real, batch = images / 127.5 - 1, len(images)
         fake = G(torch.randn(batch, 100))
         D.zero_grad()
         F.binary_cross_entropy(D(real), torch.ones(batch)).backward()
@@ -59,17 +58,16 @@ def textbook_step(size: int, width: int, batch: int) -> Callable[[], None]:
     return step
 
 
-def bare_step(size: int, width: int, batch: int) -> Callable[[], None]:
+def bare_step(size: int, width: int) -> Callable[[torch.Tensor], None]:
     from facegan import ema
     from facegan.gan import GAN
 
     gan = GAN(image_size=size, width_g=width, width_d=width)
     optimizer_d, optimizer_g = gan.configure_optimizers()
-    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
 
-    def step() -> None:
+    def step(images: torch.Tensor) -> None:
         real = images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
-        fake = gan.generator(torch.randn(batch, 100))
+        fake = gan.generator(torch.randn(len(images), 100))
         optimizer_d.zero_grad()
         gan.loss_d(real, fake.detach())[0].backward()
         optimizer_d.step()
@@ -141,9 +139,13 @@ def contend(name: str, size: int, width: int, batch: int, steps: int) -> None:
     if name == "facegan.train":
         lightning_steps(size, width, batch, block)
         return
-    step = (bare_step if name == "bare" else textbook_step)(size, width, batch)
+    if name == "bare":
+        step = bare_step(size, width)
+    else:
+        step = textbook_step(*textbook_networks(size, width))
+    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
     while True:
-        step()
+        step(images)
         if not block():
             return
 
