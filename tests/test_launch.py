@@ -288,7 +288,11 @@ def test_restarted_processes_do_not_look_for_those_before_them(alone: pytest.Mon
             command = [sys.executable, "-c", MEETING]
             processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
             time.sleep(5 if number == "1" else 0)
-        said = [process.communicate(timeout=60)[0] for process in processes]
+        try:
+            said = [process.communicate(timeout=60)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
         assert said == ["sum 2.0\n"] * 2
 
 
