@@ -200,7 +200,9 @@ class GAN(pl.LightningModule):
             yield
             if closes:
                 if self.hp.clip is not None:
-                    self.clip_gradients(optimizer, self.hp.clip, "norm")  # type: ignore[arg-type]
+                    # Not Lightning's: it refuses fused optimizers in bf16, where nothing is scaled.
+                    parameters = optimizer.param_groups[0]["params"]
+                    torch.nn.utils.clip_grad_norm_(parameters, self.hp.clip)
                 optimizer.step()
 
     def _stop_if_diverged(self, loss_d: Tensor, loss_g: Tensor, batch_idx: int) -> None:
@@ -293,7 +295,7 @@ class GAN(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = self._settled_at = checkpoint["images_seen"]
         # trainer.max_time is of this command: what the one before it took does not count.
-        checkpoint["callbacks"].pop("Timer", None)
+        checkpoint.get("callbacks", {}).pop("Timer", None)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -323,8 +325,13 @@ def load_gan(path: str | Path, device: str = "auto") -> tuple[GAN, Path]:
     """
     checkpoint = read_checkpoint(path)
     there = usable_device(device)
-    gan = GAN(**checkpoint["hyper_parameters"])
-    gan.load_state_dict(checkpoint["state_dict"])
+    try:
+        gan = GAN(**checkpoint["hyper_parameters"])
+        gan.load_state_dict(checkpoint["state_dict"])
+    except (TypeError, RuntimeError) as error:  # an unknown setting, or weights of another shape
+        raise InputError(
+            f"{checkpoint['path']} does not fit this version of facegan: {_first_line(error)}"
+        ) from error
     gan.on_load_checkpoint(checkpoint)
     return gan.to(there).eval(), checkpoint["path"]
 

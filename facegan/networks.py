@@ -68,7 +68,7 @@ class Generator(nn.Sequential):
     """G: latents (N, latent_dim) to images (N, channels, image_size, image_size) in [-1, 1].
 
     Transposed convolutions, BatchNorm and ReLU in all layers but the last, which ends in tanh.
-    ``width`` is the number of feature maps before the last layer (64 in the paper at 64 x 64);
+    ``width`` is the number of feature maps before the last layer (128 in the paper, at 64 x 64);
     it doubles towards the latents.
     """
 

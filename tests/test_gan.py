@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from facegan.errors import DivergedError, InputError
-from facegan.gan import GAN, read_checkpoint
+from facegan.gan import GAN, load_gan, read_checkpoint
 from facegan.losses import LOSSES
 
 TINY: dict[str, Any] = {"image_size": 16, "latent_dim": 8, "width_g": 4, "width_d": 4}
@@ -222,6 +222,23 @@ def test_every_loss_trains_in_bf16(loss: str):
     fit(model, precision="bf16-mixed")
     assert weights(model.generator).dtype == torch.float32
     assert not torch.equal(weights(model.generator), before)
+
+
+def test_gradients_are_clipped_in_bfloat16_too():
+    model = tiny(clip=1e-3)
+    before = weights(model.discriminator)
+    fit(model, precision="bf16-mixed")
+    assert not torch.equal(weights(model.discriminator), before)
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(tmp_path):
+    model = tiny()
+    fit(model).save_checkpoint(tmp_path / "a.ckpt")
+    checkpoint = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    checkpoint["hyper_parameters"]["colour"] = "red"
+    torch.save(checkpoint, tmp_path / "b.ckpt")
+    with pytest.raises(InputError, match=r"b\.ckpt does not fit this version of facegan: .*colour"):
+        load_gan(tmp_path / "b.ckpt")
 
 
 def test_the_gradient_penalty_belongs_to_wgan_gp_and_to_others_when_asked():
