@@ -85,6 +85,7 @@ def _measured(ruler: "Ruler", subject: Subject) -> "Result":
     network = {"name": ruler.read.name, "weights": ruler.read.key}
     scores = {name: score.content() for name, score in result.scores.items()}
     real = {"split": ruler.settings.split, "real": len(ruler.rows), "data": ruler.data.name}
+    real["store"] = ruler.data.store.path.name
     facts = {**subject.facts, "seed": ruler.settings.seed, **real}
     write_json(subject.out / "evaluation.json", {**facts, "extractor": network, **scores})
     quality_report.write(result, subject.images_of, subject.numbers, ruler.data, subject.out)
@@ -183,8 +184,8 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
     if first.name == second.name:  # jobs of two sweeps
         first.name, second.name = map(str, cfg.compare)
     out = config.out_dir(cfg, first.out / f"against_{second.name.replace('/', '_')}")
-    if cfg.out:  # each keeps its own evaluation
-        first.out, second.out = out / "first", out / "second"
+    first.out, second.out = out / "first", out / "second"  # each keeps its own evaluation
+    _warn_of_other_data(first, second)
     ruler = _ruler(settings, data, first)
     ours, others = _measured(ruler, first).scores, _measured(ruler, second).scores
     threshold = CERTAIN / len(ours)
@@ -213,10 +214,24 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
     sheet = quality_report.pairs(first.images_of, second.images_of, (first.name, second.name))
     media.save_png(sheet, out / "comparison.png")
     log.info(
-        "%s, the same latents for both:\n%s\nErrors are of the choice of latents alone: the same "
+        "%s, the same latents for both:\n%s\nErrors are of the choice of images alone: the same "
         "training with another seed mostly differs by more.\nEverything is in %s",
         *(_against(ruler, first), "\n".join(lines), out),
     )
+
+
+def _warn_of_other_data(first: Subject, second: Subject) -> None:
+    ours, theirs = (
+        config.settings_of_data(Path(subject.facts["checkpoint"])) for subject in (first, second)
+    )
+    if ours is None or theirs is None:
+        return
+    keys = [f"dataset.{key}" for key in ours if ours[key] != theirs.get(key)]
+    if keys:
+        log.warning(
+            "%s was trained on other data (%s): both are measured against those of %s.",
+            *(second.name, ", ".join(keys), first.name),
+        )
 
 
 def _better(name: str, difference: float) -> str | None:

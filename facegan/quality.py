@@ -101,6 +101,9 @@ class Settings:
 class Score:
     """A number, the images of each kind it is from, and its values with a tenth of them left out.
 
+    A tenth of the images that are averaged over: generated ones, for recall and coverage real ones,
+    and both for ``kd`` and ``swd``, which are means over tenths to begin with.
+
     ``more`` says what the number alone does not.
     """
 
@@ -111,7 +114,7 @@ class Score:
 
     @property
     def error(self) -> float | None:
-        """One standard error, by the choice of generated images."""
+        """One standard error, by the choice of images."""
         return jackknife_error(self.draws)
 
     def content(self) -> dict[str, Any]:
@@ -136,7 +139,8 @@ class Result:
 @dataclass
 class Vectors:
     """What an extractor has read: of generated images, of the real ones they are compared with, of
-    the training images in the rows ``known``, and of those held out. Empty where not needed.
+    the training images in the rows ``known``, and of those held out; of the generated and held-out
+    ones also when mirrored, where training images are. Empty where not needed.
     """
 
     known: np.ndarray
@@ -144,6 +148,8 @@ class Vectors:
     real: Tensor = field(default_factory=lambda: torch.zeros(0))
     trained: Tensor = field(default_factory=lambda: torch.zeros(0))
     held_out: Tensor = field(default_factory=lambda: torch.zeros(0))
+    made_mirrored: Tensor = field(default_factory=lambda: torch.zeros(0))
+    held_out_mirrored: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
 class Ruler:
@@ -162,6 +168,10 @@ class Ruler:
             kernel.expect_enough(fewest, settings.kid_subset_size or 2, settings.prefix)
         if "new" in chosen:
             copies.expect_enough(len(self.held_out))
+        expect(
+            "msssim" not in chosen or min(settings.n, len(self.rows)) >= 2,
+            "msssim compares pairs: it takes two images or more.",
+        )
         if "prdc" in chosen:
             expect_neighbours(min(settings.n, len(self.rows)))
         kind, weights = settings.extractor["kind"], settings.extractor.get("weights")
@@ -219,9 +229,15 @@ class Ruler:
             same = len(known) == len(self.rows) and settings.split == "train"
             found.trained = found.real if same else self._real_vectors(known, "train", ranks, quiet)
             shuffled = np.random.default_rng(settings.seed).permutation(self.held_out)
-            found.held_out = self._real_vectors(
-                shuffled[: copies.HELD_OUT], "held out", ranks, quiet
-            )
+            held_out = shuffled[: copies.HELD_OUT]
+            found.held_out = self._real_vectors(held_out, "held out", ranks, quiet)
+            if self.data.flip:
+                found.made_mirrored = self._vectors(
+                    _mirrored(images_of), numbers, "Generated images, mirrored", ranks, quiet
+                )
+                found.held_out_mirrored = self._real_vectors(
+                    held_out, "held out, mirrored", ranks, quiet, mirrored=True
+                )
         return found
 
     def scores(self, vectors: Vectors, images_of: Images, numbers: np.ndarray) -> Result:
@@ -233,7 +249,11 @@ class Ruler:
         if "new" not in chosen:
             return Result(scores)
         of = self.read.features
-        found = memory(of(vectors.trained), of(vectors.held_out), of(vectors.made))
+        held_out, made = of(vectors.held_out), of(vectors.made)
+        if len(vectors.made_mirrored):
+            held_out = torch.stack([held_out, of(vectors.held_out_mirrored)], 1)
+            made = torch.stack([made, of(vectors.made_mirrored)], 1)
+        found = memory(of(vectors.trained), held_out, made)
         said_of_it = {"p": found.p, "copier": found.copier}
         scores[name_of("copies", self.read.name)] = Score(
             found.copies, len(vectors.made), draws_of_mean(found.suspect), said_of_it
@@ -250,13 +270,19 @@ class Ruler:
         return torch.cat([chunk.cpu() for chunk in chunks])
 
     def _real_vectors(
-        self, rows: np.ndarray, what: str, ranks: Ranks | None, quiet: bool
+        self,
+        rows: np.ndarray,
+        what: str,
+        ranks: Ranks | None,
+        quiet: bool,
+        mirrored: bool = False,
     ) -> Tensor:
         """Those of ``rows``, kept beside the packed images for the next time."""
         order = np.argsort(rows)  # what is kept does not depend on the order asked for
         identity = hashlib.sha256(rows[order].astype("<i8").tobytes()).hexdigest()[:12]
         directory = self.data.store.path / "vectors"
-        kept = directory / f"{self.read.name}-{self.read.key}-{identity}.npy"
+        how = "-mirrored" if mirrored else ""
+        kept = directory / f"{self.read.name}-{self.read.key}-{identity}{how}.npy"
         found = _kept(kept, len(rows))
         there = torch.tensor(float(found is not None), device=self.device)
         if ranks is not None:  # all of them read, or none
@@ -266,7 +292,8 @@ class Ruler:
             def images_of(part: np.ndarray) -> Tensor:
                 return self.data.images(part, self.device)
 
-            found = self._vectors(images_of, rows[order], f"Real images ({what})", ranks, quiet)
+            read = _mirrored(images_of) if mirrored else images_of
+            found = self._vectors(read, rows[order], f"Real images ({what})", ranks, quiet)
             if ranks is None or ranks.rank == 0:
                 _keep(kept, found)
         return found[torch.from_numpy(np.argsort(order))]
@@ -331,6 +358,10 @@ class Ruler:
                 float(alike.mean()), len(alike), draws_of_mean(alike), {"real": usual}
             )
         return scores
+
+
+def _mirrored(images_of: Images) -> Images:
+    return lambda numbers: images_of(numbers).flip(-1)
 
 
 def _kept(path: Path, count: int) -> Tensor | None:

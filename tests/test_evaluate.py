@@ -174,10 +174,17 @@ def test_a_generator_is_within_the_noise_of_itself_and_not_of_another(
     assert found["kd_pixels"]["better"] in ("first", "second")
     assert "is better" in output
     assert Image.open(out / "comparison.png").width > 16 * 64
-    for run_dir in (trained, other):  # both were evaluated, too
-        alone = json.loads((run_dir / "evaluation" / "last" / "evaluation.json").read_text())
-        key = "first" if run_dir == trained else "second"
+    for key in ("first", "second"):
+        alone = json.loads((out / key / "evaluation.json").read_text())
         assert alone["kd_pixels"]["value"] == found["kd_pixels"][key]
+    assert "trained on other data" not in output
+
+    saved_config = other / ".hydra" / "config.yaml"
+    saved_config.write_text(saved_config.read_text().replace("limit: null", "limit: 30"))
+    few = ["n=20", "extractor.kind=pixels", "metrics=[kd]"]
+    status, output = run(evaluate, f"compare=[{trained},{other}]", *few)
+    assert status == 0, output
+    assert "other was trained on other data (dataset.limit)" in output
 
     twin = Path(shutil.copytree(trained, tmp_path / "twin"))
     status, output = run(evaluate, f"compare=[{trained},{twin}]", *options, f"out={tmp_path}/out")

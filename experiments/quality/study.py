@@ -39,17 +39,20 @@ COLUMNS = ("fd_cnn", "kd_cnn", "precision_cnn", "recall_cnn", "density_cnn", "co
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variants", nargs="*", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument("variants", nargs="*", help=f"of {', '.join(VARIANTS)}; without any: all")
     parser.add_argument("--root", required=True, help="where CelebA lies")
     parser.add_argument("--runs", type=Path, default=Path("runs/quality"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=4)
     options = parser.parse_args()
+    unknown = set(options.variants) - set(VARIANTS)
+    if unknown:
+        parser.error(f"there is no variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}")
     table = options.runs / "results.csv"
     options.runs.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
-        for variant in options.variants:
+        for variant in options.variants or VARIANTS:
             name = f"{variant}-{seed}"
             if any(row["run"] == name for row in read_csv(table)):
                 continue

@@ -45,7 +45,11 @@ class Memory:
 
 
 def memory(train: Tensor, held_out: Tensor, generated: Tensor) -> Memory:
-    """Search ``train`` (N, d) for the nearest to every generated (M, d) and held-out image."""
+    """Search ``train`` (N, d) for the nearest to every generated (M, d) and held-out image.
+
+    Where copies may be mirrored, too, these are (M, 2, d): each image, and what it is mirrored. The
+    nearer of the two counts.
+    """
     expect_enough(len(held_out))
     usual, _ = _ratio(held_out[:HELD_OUT], train)
     usual = usual[usual > 0]  # pictures that are in the training set as well, exactly
@@ -73,13 +77,14 @@ def _ratio(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     Exact, and a part of the distances at a time.
     """
     ratios, rows = [], []
-    for part in queries.split(ROWS):
+    for part in (queries if queries.dim() == 3 else queries[:, None]).split(ROWS):
         gaps = torch.full((len(part), 2), torch.inf)
         where = torch.zeros(len(part), 2, dtype=torch.long)
         for start in range(0, len(known), 8 * ROWS):
             block = known[start : start + 8 * ROWS]
             # Without matrix products, whose rounding hides distances near zero.
-            found = torch.cdist(part, block, compute_mode="donot_use_mm_for_euclid_dist")
+            views = part.transpose(0, 1)
+            found = torch.cdist(views, block, compute_mode="donot_use_mm_for_euclid_dist").amin(0)
             near = found.topk(min(2, len(block)), dim=1, largest=False)
             gaps, order = torch.cat([gaps, near.values], 1).topk(2, dim=1, largest=False)
             where = torch.cat([where, near.indices + start], 1).gather(1, order)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from facegan.errors import InputError
 from facegan.metrics import METRICS, better, name_of
@@ -148,11 +149,21 @@ def test_the_pyramid_adds_up_to_the_image():
     levels = pyramid(images)
     assert [level.shape[-1] for level in levels] == [64, 32, 16]
     whole = levels[-1]
+    binomial = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
     for level in reversed(levels[:-1]):
-        whole = level + torch.nn.functional.interpolate(
-            whole, scale_factor=2, mode="bilinear", align_corners=False
-        )
-    assert torch.allclose(whole, images, atol=1e-5)
+        spread = np.zeros((*whole.shape[:2], *level.shape[-2:]))
+        spread[..., ::2, ::2] = 4 * whole
+        larger = ndimage.convolve(spread, binomial[None, None], mode="mirror")
+        whole = level + torch.from_numpy(larger)
+    assert torch.allclose(whole.float(), images, atol=1e-5)
+
+
+def test_a_level_is_every_second_pixel_of_the_blurred_one():
+    images = torch.rand(1, 1, 32, 32)
+    weights = np.array([1, 4, 6, 4, 1]) / 16
+    blurred = ndimage.convolve1d(images.numpy(), weights, axis=2, mode="mirror")
+    blurred = ndimage.convolve1d(blurred, weights, axis=3, mode="mirror")
+    assert np.allclose(pyramid(images)[1], blurred[..., ::2, ::2], atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "levels"), [(28, [28]), (32, [32, 16])])
@@ -194,6 +205,22 @@ def test_exact_copies_have_a_ratio_of_zero():
     train = normal(200, 3)
     found = memory(train, normal(100, 3, 1), train[:7])
     assert found.ratio.max() < 1e-6
+
+
+def test_mirrored_copies_are_found_where_they_are_looked_for():
+    images = normal(500, 2, 0)[:, None].repeat(1, 4, 1).flatten(1) + normal(500, 8, 1)
+    mirror = torch.arange(8).flip(0)
+    train, held_out = images[:400], images[400:]
+    copies = train[:50, mirror]
+    assert not memory(train, held_out, copies).copier
+    both = memory(
+        train,
+        torch.stack([held_out, held_out[:, mirror]], 1),
+        torch.stack([copies, copies[:, mirror]], 1),
+    )
+    assert both.copier
+    assert both.copies == 1
+    assert both.row.tolist() == list(range(50))
 
 
 def test_held_out_images_that_are_in_the_training_set_hide_no_copier():
