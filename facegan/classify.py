@@ -24,7 +24,7 @@ from facegan.errors import (
     expect_one_of,
     expect_seed,
 )
-from facegan.files import write_csv
+from facegan.files import replacing, write_csv
 
 if TYPE_CHECKING:  # at run time only once there is something to classify: --help must be quick
     import numpy as np
@@ -51,7 +51,8 @@ def classify(cfg: DictConfig) -> None:
     from facegan.gan import load_gan
 
     gan, path = load_gan(cfg.ckpt, cfg.device)
-    out = config.out_dir(cfg, config.run_dir_of(path) / "classify" / path.stem)
+    name = path.stem if cfg.classify.probe == "logistic" else f"{path.stem}_{cfg.classify.probe}"
+    out = config.out_dir(cfg, config.run_dir_of(path) / "classify" / name)
     if cfg.label is not None:
         _label(cfg, gan.hp, out)
         return
@@ -97,6 +98,11 @@ def _check_values(cfg: DictConfig) -> None:
     expect_int("classify.bootstrap", chosen.bootstrap, at_least=2)
     expect_int("n", cfg.n, at_least=1)
     expect_one_of("classify.curve", chosen.curve, (True, False))
+    expect(
+        not (chosen.curve and chosen.probe == "cnn"),
+        "classify.curve=true follows the discriminator: classify.probe=cnn has none; choose "
+        "logistic or svm.",
+    )
     expect_int("cnn.max_epochs", cnn.max_epochs, at_least=1)
     expect_int("cnn.patience", cnn.patience, at_least=1)
     expect_number("cnn.lr", cnn.lr, low=1e-9)
@@ -187,7 +193,7 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
         if name == "untrained":
             network = _untrained(gan, seed)
         points = _points(cfg, data, task, network, gan.device, name)
-        for count in [*(n for n in cfg.classify.labels if n < len(train)), len(train)]:
+        for count in [*sorted({n for n in cfg.classify.labels if n < len(train)}), len(train)]:
             log.info("%s: probe on %s labelled images …", name, f"{count:,}")
             probe = probes.fit_probe(
                 points[task.train][:count],
@@ -310,6 +316,7 @@ def _cnn(
     settings = ", ".join(f"{key}={value}" for key, value in cfg.cnn.items() if key != "ckpt")
     made_from = f"{data.store.path.name}, {len(task.rows):,} images, seed={cfg.seed}, {settings}"
     made_from += f", width={hp.width_d}, blocks={hp.blocks}"
+    made_from += f", batch_size={data.batch_size}, flip={data.flip}"
     if cfg.cnn.ckpt:
         found = load_classifier(Path(str(cfg.cnn.ckpt)), device)
         theirs = [found.hp[key] for key in ("names", "classes", "image_size", "channels")]
@@ -325,8 +332,8 @@ def _cnn(
     there = next((known for known in (ruler, reference) if known.is_file()), None)
     if there is not None:
         if path != there and path == ruler:
-            ruler.parent.mkdir(exist_ok=True)
-            shutil.copy(there, ruler)
+            with replacing(ruler) as partial:
+                shutil.copy(there, partial)
         log.info("Using the network in %s", there)
         return load_classifier(there, device)
     targets = torch.from_numpy(task.targets[task.train])
@@ -400,7 +407,6 @@ def _curve(
     found = ((read_checkpoint(p)["images_seen"], p) for p in path.parent.glob("*.ckpt"))
     seen = {0: None} | dict(sorted(found))
     rows: list[dict[str, Any]] = []
-    kind = "logistic" if cfg.classify.probe == "cnn" else cfg.classify.probe
     labels = Labels(
         data.store.labels[task.rows[task.test]][:, task.columns],
         task.problem.names,
@@ -416,7 +422,11 @@ def _curve(
         )
         points = _points(cfg, data, task, network, gan.device, f"D after {images:,} images")
         probe = probes.fit_probe(
-            points[task.train], train, (points[task.val], val), task.problem.heads, kind
+            points[task.train],
+            train,
+            (points[task.val], val),
+            task.problem.heads,
+            cfg.classify.probe,
         )
         logits = probe(points[task.test]).detach().numpy()
         scores = probes.score(logits, truth, task.problem, cfg.classify.bootstrap, cfg.seed)

@@ -129,7 +129,8 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         f"There are no clusters in {out} to assign to: run the same command without predict= "
         "first, or set out= to where they are.",
     )
-    expect(Path(str(cfg.predict)).is_dir(), f"predict={cfg.predict} is not a directory.")
+    pictures = Path(str(cfg.predict)).expanduser()
+    expect(pictures.is_dir(), f"predict={cfg.predict} is not a directory.")
     with np.load(saved) as file:
         arrays = dict(file)
     expect(
@@ -138,7 +139,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
     )
     prefix = "batch_norm/"
     measured = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-    data = config.pictures_in(cfg.predict, cfg, gan.hp, "predicted")
+    data = config.pictures_in(pictures, cfg, gan.hp, "predicted")
     rows = np.arange(len(data.store))
     network = None
     if str(arrays["space"]) == "features":

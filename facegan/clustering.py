@@ -20,6 +20,7 @@ from sklearn.metrics import (
     adjusted_rand_score,
     normalized_mutual_info_score,
     pairwise_distances_argmin,
+    pairwise_distances_argmin_min,
     silhouette_score,
 )
 from sklearn.metrics.cluster import contingency_matrix
@@ -205,10 +206,8 @@ def _centroids_of(points: np.ndarray, previous: np.ndarray, k: int) -> np.ndarra
             empty.append(number)
     filled = [number for number in range(k) if number not in empty]
     for number in empty:
-        if filled:
-            gaps = ((points[:, None] - centroids[None, filled]) ** 2).sum(2).min(1)
-        else:
-            gaps = ((points - points.mean(0)) ** 2).sum(1)
+        others = centroids[filled] if filled else points.mean(0, keepdims=True)
+        gaps = pairwise_distances_argmin_min(points, others)[1]  # in chunks
         centroids[number] = points[gaps.argmax()]
         filled.append(number)
     return centroids

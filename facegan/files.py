@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 @contextmanager
@@ -29,8 +29,11 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Rows as CSV with a header; what a row does not have stays empty."""
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    """Rows as CSV with a header; what a row does not have stays empty.
+
+    Names of files that are no UTF-8 are written as they are.
+    """
+    with replacing(path) as partial, _text(partial, "w") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
@@ -43,9 +46,13 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with _text(path, "r") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     return [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
+
+
+def _text(path: Path, mode: str) -> IO[str]:
+    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def append_csv(path: Path, row: Mapping[str, Any]) -> None:

@@ -55,7 +55,8 @@ def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     assert status == 0, output
     out = trained / "classify" / "last"
     (network,) = tmp_path.glob("data/*/networks/*.ckpt")
-    assert {row["reads"] for row in read_csv(out / "scores.csv")} == {"cnn"}
+    scores = read_csv(trained / "classify" / "last_cnn" / "scores.csv")
+    assert {row["reads"] for row in scores} == {"cnn"}
     written = network.stat().st_mtime_ns
 
     options = ["n=70", f"label={trained}", own]
@@ -103,7 +104,7 @@ def test_a_network_for_a_single_attribute(run: Run, trained: Path):
     options = ["classify.attributes=[Smiling]", "cnn.weighting=balanced"]
     status, output = run(classify, f"ckpt={trained}", *CNN, *options)
     assert status == 0, output
-    (row,) = read_csv(trained / "classify" / "last" / "scores.csv")
+    (row,) = read_csv(trained / "classify" / "last_cnn" / "scores.csv")
     assert (row["reads"], row["label"]) == ("cnn", "Smiling")
 
 

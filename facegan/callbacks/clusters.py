@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class Clusters(pl.Callback):
     """Clusters a fixed set of images and writes what it finds into ``directory``.
 
-    ``epoch_NNN.png``: a row of faces per cluster; ``map_NNN.png``: all of them, coloured by
+    ``epoch_NNN.png``: a row of faces per cluster; ``map_NNN.png``: 600 of them, coloured by
     cluster and by attribute; ``attributes.csv``: how common each attribute is in each cluster;
     ``metrics.csv``; ``curves.png`` at the end. Before training (000) and after every
     ``every_n_epochs`` epochs, each time going on from the clusters before. Training is not

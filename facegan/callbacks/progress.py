@@ -25,19 +25,26 @@ class ProgressBar(TQDMProgressBar):
 
 
 class Throughput(pl.Callback):
-    """Logs ``speed/images_per_second`` of all devices together, once an epoch."""
+    """Logs ``speed/images_per_second`` of all devices together, once an epoch.
+
+    Of training alone: not the time that other callbacks take for pictures, clusters and quality.
+    """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._began, self._seen = perf_counter(), pl_module.images_seen  # of a resumed epoch
+        self._ended = self._began
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._began, self._seen = perf_counter(), pl_module.images_seen
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._ended = perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         images: Any = pl_module.images_seen - self._seen
         pl_module.log_dict(
             {
-                "speed/images_per_second": images / (perf_counter() - self._began),
+                "speed/images_per_second": images / max(self._ended - self._began, 1e-9),
                 "step": float(pl_module.images_seen),
             }
         )

@@ -9,7 +9,10 @@ from facegan.features import Ranks
 
 
 def is_due(trainer: pl.Trainer, every_n_epochs: int) -> bool:
-    """Whether it is, at the end of an epoch: every so many, and after the last one."""
+    """Whether it is, at the end of an epoch: every so many, and after the last one.
+
+    Which one that is, early stopping says only after the others have had their turn.
+    """
     epoch = trainer.current_epoch + 1
     return epoch % every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
 

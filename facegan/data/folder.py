@@ -86,15 +86,20 @@ class Folder(ImageDataModule):
 
 
 def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:
-    """Relative name with ``/``, size and time of change of every picture under ``root``."""
+    """Relative name with ``/``, size and time of change of every picture under ``root``.
+
+    A folder that links lead to as well is read once: else one picture might be in two splits.
+    """
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
-        seen.add(os.path.realpath(folder))
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and os.path.realpath(Path(folder, name)) not in seen
-        )
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        visible = (name for name in folders if not name.startswith("."))
+        # Links last, so that a folder keeps its own name.
+        folders[:] = sorted(visible, key=lambda name: (Path(folder, name).is_symlink(), name))
         for name in files:
             path = Path(folder, name)
             if path.suffix.lower() in ENDINGS and not name.startswith(".") and path.is_file():

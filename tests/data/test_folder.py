@@ -62,6 +62,13 @@ def test_links_are_followed_but_not_round_and_round(pictures, tmp_path):
     assert store.class_names == {"class": ["cats", "dogs", "linked"]}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_a_folder_that_a_link_leads_to_is_read_once_under_its_own_name(pictures):
+    (pictures / "a").symlink_to(pictures / "cats", target_is_directory=True)
+    store = folder(pictures).store
+    assert store.names == ["cats/b.JPEG", "cats/deep/c.Png", "dogs/a.jpg", "dogs/d.webp"]
+
+
 def test_the_split_is_stable_and_about_90_5_5(tmp_path):
     root = tmp_path / "many"
     root.mkdir()

@@ -1,0 +1,27 @@
+"""Tables on the disk."""
+
+from pathlib import Path
+
+from facegan.files import append_csv, read_csv, write_csv
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path):
+    path = tmp_path / "deep" / "a.csv"
+    name = b"f\xff.png".decode("utf-8", "surrogateescape")  # of a file, which may be any bytes
+    write_csv(path, ["name", "cluster"], [{"name": name, "cluster": 3}, {"name": "ü, or two"}])
+    assert read_csv(path) == [
+        {"name": name, "cluster": "3"},
+        {"name": "ü, or two", "cluster": ""},
+    ]
+    assert b"f\xff.png" in path.read_bytes()
+
+
+def test_a_line_cut_short_is_dropped_and_columns_are_added(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("epoch,loss\n1,0.5\n2")
+    append_csv(path, {"epoch": 2, "speed": 9})
+    assert read_csv(path) == [
+        {"epoch": "1", "loss": "0.5", "speed": ""},
+        {"epoch": "2", "loss": "", "speed": "9"},
+    ]
+    assert read_csv(tmp_path / "none.csv") == []
