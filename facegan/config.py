@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,13 +52,13 @@ def strategy_for(devices: int | str | list[int], num_nodes: int) -> str:
 
 def count_of(devices: int | str | list[int]) -> int:
     """How many devices ``trainer.devices`` means: a number, -1 or auto (all GPUs), or a list."""
-    if not isinstance(devices, (int, str)):
+    if isinstance(devices, Sequence) and not isinstance(devices, str):
         return len(devices)
     if isinstance(devices, str) and "," in devices:
         return len([part for part in devices.split(",") if part.strip()])
     if devices in ("auto", -1, "-1"):
         return max(1, _visible_gpus())
-    return int(devices) if str(devices).lstrip("-").isdigit() else 1  # Lightning words the rest
+    return int(devices) if str(devices).lstrip("-").isdigit() else 1  # for others to refuse
 
 
 def in_sweep() -> bool:
@@ -172,7 +173,11 @@ def image_shape(cfg: DictConfig, instead: str) -> DictConfig:
 
 
 def pictures_in(root: object, cfg: DictConfig, hp: Any, name: str) -> Any:
-    """The data module of a directory of pictures, at the image size and channels of ``hp``."""
+    """The data module of a directory of pictures, at the image size and channels of ``hp``.
+
+    Of each the largest square in the middle is taken, since ``dataset.crop`` is meant for the
+    pictures of that data set.
+    """
     from facegan.data.folder import Folder
 
     return Folder(
@@ -181,12 +186,13 @@ def pictures_in(root: object, cfg: DictConfig, hp: Any, name: str) -> Any:
         data_dir=cfg.data_dir,
         image_size=hp.image_size,
         channels=hp.channels,
+        max_bad_fraction=cfg.dataset.get("max_bad_fraction", 0.01),
     )
 
 
 def out_dir(cfg: DictConfig, default: Path) -> Path:
     """The directory that a command writes to: ``cfg.out``, if it is given."""
-    return Path(str(cfg.out)) if cfg.out else default
+    return Path(str(cfg.out)).expanduser() if cfg.out else default
 
 
 def run(
@@ -226,6 +232,13 @@ def run(
             if full_error:
                 raise
             _exit(error, config_name, log.error)  # into train.log, too
+        except Exception as error:  # CUDA out of memory, or a bug
+            if in_sweep():  # some sweepers go on without a word
+                log.exception("Job %s failed.", cfg.run_dir)
+                launch.note_failure(
+                    Path(cfg.run_dir), f"{type(error).__name__}: {_shortened(error)}"
+                )
+            raise
 
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     # Hydra names the job, and finds what to relaunch, by the function it is given.
@@ -240,6 +253,9 @@ def run(
         sys.argv[1:] = _quiet_beside_the_first(complete(arguments))
         try:
             main(job)()
+        except Exception as error:
+            _raise_if_no_job_succeeded(error)
+            raise
         finally:
             _conclude_sweep()
     except expected as error:
@@ -250,6 +266,17 @@ def run(
         if launch.JOB not in os.environ:
             print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)
+
+
+def _raise_if_no_job_succeeded(error: Exception) -> None:
+    """In one sentence what a sweeper that needs a result may say in forty lines."""
+    directory = SweepStart.directory
+    if directory is None or isinstance(error, (FaceganError, KeyboardInterrupt)):
+        return
+    results = [json.loads(path.read_text()) for path in directory.glob(f"*/{launch.RESULT}")]
+    errors = [str(result["error"]) for result in results if result.get("error")]
+    if errors and len(errors) == len(results):
+        raise InputError(f"None of the sweep's {len(errors)} jobs succeeded: {errors[0]}") from None
 
 
 def _conclude_sweep() -> None:
@@ -288,7 +315,8 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     except RuntimeError as error:
         if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
             raise
-        sys.exit(launch.LOST)  # another process has died: the one that waits says so
+        launch.say_lost(_shortened(error))
+        sys.exit(launch.LOST)  # another process has died, mostly: the one that waits knows
 
 
 def resolved(cfg: DictConfig) -> str:
@@ -347,7 +375,7 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     run_dir = Path(given[-1].removeprefix("resume.dir=").strip("'\"")).expanduser()
     saved = run_dir / ".hydra" / "overrides.yaml"
     expect(
-        saved.is_file() and (run_dir / "checkpoints" / "last.ckpt").is_file(),
+        saved.is_file() and any(run_dir.glob("checkpoints/*.ckpt")),
         f"There is nothing to resume in {run_dir}: a run directory has .hydra/overrides.yaml and "
         "checkpoints/last.ckpt.",
     )
@@ -362,6 +390,9 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
         for override in before
         if _key(override) not in ONCE and _key(override) not in of_now
     ]
+    if started_in != Path.cwd() and not {"data_dir", "dataset.data_dir"} & {*of_then, *of_now}:
+        default = OmegaConf.select(OmegaConf.load(run_dir / ".hydra" / "config.yaml"), "data_dir")
+        earlier.append(_from(started_in, f"data_dir={default}"))
     changed = [
         override
         for key, override in of_now.items()
@@ -453,6 +484,16 @@ def with_data_of_the_run(arguments: list[str]) -> list[str]:
     return [*arguments[:at], f"dataset={runtime.choices.dataset}", *earlier, *arguments[at:]]
 
 
+def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
+    """What decides which images the run of ``checkpoint`` was trained on, where it is known."""
+    saved = run_dir_of(checkpoint) / ".hydra" / "config.yaml"
+    if not saved.is_file():
+        return None
+    content: Any = OmegaConf.to_container(OmegaConf.load(saved).dataset, resolve=False)
+    how = ("data_dir", "batch_size", "global_batch_size", "flip", "seed", "download")
+    return {key: value for key, value in content.items() if key not in how}
+
+
 def _quoted(value: object) -> str:
     """A value as Hydra's command line reads it."""
     if isinstance(value, str):
@@ -509,6 +550,10 @@ def _walk(node: dict[Any, Any], prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{key}"
         if isinstance(value, dict):
             yield from _walk(value, f"{prefix}{key}.")
+
+
+def _shortened(error: BaseException) -> str:
+    return textwrap.shorten(str(error), 300, placeholder=" …")
 
 
 def _one_line(error: BaseException) -> str:

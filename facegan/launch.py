@@ -187,6 +187,7 @@ def run_ranks(configuration: str, count: int) -> None:
 
     with tempfile.TemporaryDirectory(prefix="facegan_") as directory:
         (Path(directory) / "configuration.yaml").write_text(configuration, encoding="utf-8")
+        threads = int(os.environ.get("OMP_NUM_THREADS") or available_cpus())  # for all of them
         # Whoever has started this process has no part in those it starts.
         own = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") and k != "RANK"}
         environment = own | {
@@ -195,9 +196,7 @@ def run_ranks(configuration: str, count: int) -> None:
             "MASTER_PORT": str(_free_port()),
             "NODE_RANK": "0",
             "WORLD_SIZE": str(count),
-            "OMP_NUM_THREADS": os.environ.get(
-                "OMP_NUM_THREADS", str(max(1, available_cpus() // count))
-            ),
+            "OMP_NUM_THREADS": str(max(1, threads // count)),
         }
         ranks: list[subprocess.Popen] = []
         with _passing_on_signals(ranks) as received:
@@ -242,8 +241,15 @@ def _raise_what_they_said(
         name = signal.Signals(received[0]).name
         raise InterruptedRun(f"Stopped by {name}, before there was anything to save.", received[0])
     statuses = {number: process.returncode for number, process in enumerate(ranks)}
-    # Those that were stopped by us, or have lost the others, say nothing about why.
+    # Those that were stopped by us, or have lost the others, do not know why.
     first = next((n for n, status in statuses.items() if status not in (0, LOST)), None)
+    if first is None and any(statuses.values()):
+        reasons = [path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.lost"))]
+        reason = reasons[0] if reasons else "they did not say why"
+        raise RankError(
+            f"The {len(ranks)} processes could not reach each other: {reason}. Checkpoints are "
+            "intact: go on from the last one with resume=."
+        )
     if first is not None:
         status = statuses[first]
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
@@ -283,8 +289,13 @@ def free_gpus(count: int, total: int, sweep: str) -> Iterator[list[int]]:
 
     Waits until there are so many. Whatever becomes of the process, the system frees them again.
     """
+    # By the names they have on this machine; SLURM may show every job its own as 0, 1, ...
+    names = (os.environ.get("CUDA_VISIBLE_DEVICES") or "").split(",")
+    if len(names) != total:
+        names = [str(number) for number in range(total)]
+    prefix = f"facegan_{sweep}_{os.environ.get('SLURM_JOB_ID', '')}_gpu"
     directory = Path(tempfile.gettempdir())
-    locks = [FileLock(directory / f"facegan_{sweep}_gpu_{number}.lock") for number in range(total)]
+    locks = [FileLock(directory / f"{prefix}_{name}.lock") for name in names]
     while True:
         with contextlib.ExitStack() as held:
             numbers: list[int] = []
@@ -321,6 +332,12 @@ def configuration() -> str | None:
 def say(sentence: str) -> None:
     """Leave the reason of the end to the process that waits for it."""
     path = Path(os.environ[JOB]) / f"{rank()}.txt"
+    path.write_text(sentence, encoding="utf-8")
+
+
+def say_lost(sentence: str) -> None:
+    """Leave what this process has seen of the end, in case that none knows more."""
+    path = Path(os.environ[JOB]) / f"{rank()}.lost"
     path.write_text(sentence, encoding="utf-8")
 
 

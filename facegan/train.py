@@ -78,8 +78,7 @@ def _train(cfg: DictConfig) -> None:
     callbacks = list((config.build(cfg, "callbacks") or {}).values())
     if not cfg.trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
-    # The best is chosen first, so that the last checkpoint knows of it when a run is resumed.
-    callbacks.sort(key=lambda c: isinstance(c, pl.callbacks.ModelCheckpoint) and not c.monitor)
+    callbacks.sort(key=_turn)
     objective = Objective(cfg.objective.metric, cfg.objective.mode, cfg.run_dir)
     _check_objective(cfg, callbacks)
     callbacks += [objective, History(cfg.run_dir, _goes_on(cfg))]
@@ -115,6 +114,18 @@ def _train(cfg: DictConfig) -> None:
         _write_result(cfg, objective, model.images_seen - before, seconds)
 
 
+def _turn(callback: Any) -> int:
+    """When a callback's turn is among the others: of its kind, in the order of the configuration.
+
+    Early stopping looks at what the others have measured. The best checkpoint is chosen before the
+    last one is written, which so knows of it when a run is resumed.
+    """
+    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+    last = isinstance(callback, ModelCheckpoint) and not callback.monitor
+    return 2 if last else int(isinstance(callback, EarlyStopping))
+
+
 def _check_values(cfg: DictConfig) -> None:
     """Values that no constructor of ours sees."""
     expect_seed("seed", cfg.seed)
@@ -122,6 +133,10 @@ def _check_values(cfg: DictConfig) -> None:
     if epochs != -1:
         expect_int("trainer.max_epochs (-1: without end)", epochs, at_least=1)
     devices = cfg.trainer.devices
+    expect(
+        isinstance(devices, (int, str, Sequence)) and not isinstance(devices, bool),
+        f"trainer.devices must be a number, -1 (all GPUs) or a list like [0,2], not {devices!r}.",
+    )
     if isinstance(devices, int) and devices != -1:
         expect_int("trainer.devices", devices, at_least=1)
     for key, instead in (
@@ -134,6 +149,8 @@ def _check_values(cfg: DictConfig) -> None:
             f"trainer.{key} does not work with two optimizers: use {instead}.",
         )
     expect_one_of("trainer.sync_batchnorm", cfg.trainer.sync_batchnorm, (True, False))
+    metric = cfg.objective.metric
+    expect(isinstance(metric, str), f"objective.metric must name a metric, not {metric!r}.")
     expect_one_of("objective.mode", cfg.objective.mode, ("min", "max"))
     if cfg.trainer.limit_train_batches is not None:
         expect_number("trainer.limit_train_batches", cfg.trainer.limit_train_batches, low=1e-9)
@@ -152,7 +169,8 @@ def _check_values(cfg: DictConfig) -> None:
     )
     run_dir = Path(cfg.run_dir)
     # One that was killed before its first checkpoint has nothing to go on with: it starts anew.
-    used = any(run_dir.glob("checkpoints/*.ckpt")) or (run_dir / launch.RESULT).exists()
+    last = run_dir / "checkpoints" / "last.ckpt"  # the best is written before it
+    used = last.exists() or (run_dir / launch.RESULT).exists()
     expect(
         not used or cfg.resume.dir is not None or launch.rank() > 0 or launch.restarted(),
         f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
@@ -202,6 +220,7 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     except InputError as error:
         checkpoint = _one_before(Path(str(start)) / "checkpoints", error, cfg.resume.fallback)
     path = checkpoint["path"]
+    expect("loops" in checkpoint, f"{path} holds weights alone: training cannot go on from it.")
     for name, key in ARCHITECTURE.items():
         trained, asked = (
             "null" if value is None else value

@@ -85,6 +85,9 @@ def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: st
         ("trainer.max_epochs=0", "trainer.max_epochs"),
         ("trainer.max_epochs=many", "trainer.max_epochs"),
         ("trainer.devices=0", "trainer.devices"),
+        ("trainer.devices=2.5", "trainer.devices must be a number"),
+        ("trainer.devices=null", "trainer.devices must be a number"),
+        ("objective.metric=null", "objective.metric must name a metric"),
         ("trainer.precision=8", "trainer.precision must be one of 32-true"),
         ("trainer.precision=bf16-true", "trainer.precision must be one of 32-true"),
         ("trainer.limit_train_batches=0", "trainer.limit_train_batches"),
@@ -187,6 +190,19 @@ def test_a_run_resumed_from_elsewhere_finds_its_data(tmp_path: Path):
         "data_dir='/there'",
         "dataset.n=null",
     ]
+
+
+def test_a_run_resumed_from_elsewhere_finds_the_directory_of_all_data(tmp_path: Path):
+    for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("[dataset=celeba]")
+    (tmp_path / ".hydra" / "config.yaml").write_text("data_dir: data")
+    (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
+    arguments = config.with_resumed_overrides([f"resume={tmp_path}"])
+    assert arguments[1:3] == ["dataset=celeba", "data_dir='/home/me/data'"]
+    arguments = config.with_resumed_overrides([f"resume={tmp_path}", "data_dir=here"])
+    assert not any("/home/me" in argument for argument in arguments)
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,21 @@ def test_a_rank_that_is_killed_ends_the_job_with_a_sentence(
 
 
 @pytest.mark.slow
+def test_processes_that_cannot_reach_each_other_say_so(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    options = ["trainer.devices=2", f"data_dir={data_dir}", "hydra.run.dir=run"]
+    assert started(*options, "trainer.max_epochs=1").wait(timeout=120) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLOO_SOCKET_IFNAME", "nowhere0")
+        job = started("resume=run", "trainer.devices=2", "trainer.max_epochs=2")
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode == 1, output
+    assert "The 2 processes could not reach each other: " in output
+    assert "nowhere0" in output
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
 def test_ranks_do_not_outlive_the_process_that_waits_for_them(
     started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path

@@ -75,6 +75,31 @@ def test_a_failed_job_does_not_end_the_others_and_is_listed(tmp_path: Path, data
 
 
 @pytest.mark.slow
+def test_an_error_that_nobody_expected_is_listed_too(tmp_path: Path, data_dir: Path):
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    output = sweep(tmp_path, data_dir, "-m", "model.latent_dim=8,9", expected=1)
+    assert [row["error"] for row in jobs(tmp_path).values()] == ["RuntimeError: out of memory"] * 2
+    assert "2 jobs, 2 of them failed" in output
+
+
+BROKEN = """
+from facegan.gan import GAN
+def out_of_memory(*_):
+    raise RuntimeError("out of memory")
+GAN.training_step = out_of_memory
+"""
+
+
+@pytest.mark.slow
+def test_a_search_without_any_success_ends_in_a_sentence(tmp_path: Path, data_dir: Path):
+    pytest.importorskip("optuna")
+    search = ["sweep=optuna", "hydra.sweeper.n_trials=1", "objective.metric=loss/x"]
+    output = sweep(tmp_path, data_dir, *search, expected=2)
+    assert "None of the sweep's 1 jobs succeeded: The objective loss/x was never logged" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_search_goes_on_where_it_was_ended(tmp_path: Path, data_dir: Path, devices: int):
     pytest.importorskip("optuna")

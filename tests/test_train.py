@@ -115,6 +115,44 @@ def test_a_checkpoint_starts_a_new_run_elsewhere(train, tmp_path: Path):
     assert second.images_seen == 144
 
 
+def test_a_run_killed_between_its_best_and_its_last_checkpoint(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1")[0] == 0
+    last, best = (tmp_path / "run" / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
+    last.rename(best)
+    (tmp_path / "run" / "result.json").unlink()
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2")
+    assert status == 2
+    assert "There is no checkpoint at" in output
+    assert "resume.fallback=true" in output
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "resume.fallback=true")
+    assert status == 0, output
+    (tmp_path / "run" / "result.json").unlink()
+    last.unlink()
+    status, output = train("trainer.max_epochs=1")  # as if it were new
+    assert status == 0, output
+
+
+def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(self: GAN, _: object, batch_idx: int) -> None:
+        if batch_idx == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(self, _, batch_idx)
+
+    step = GAN.training_step
+    with monkeypatch.context() as patch:
+        patch.setattr(GAN, "training_step", interrupt)
+        assert train("trainer.max_epochs=2")[0] == 128 + signal.SIGTERM
+    status, output = train(f"resume={tmp_path}/run", "dataset.batch_size=16")
+    assert status == 2, output
+    assert "set dataset.global_batch_size=8" in output
+    status, output = train(f"resume={tmp_path}/run")
+    assert status == 0, output
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 2 * 72
+
+
 def test_the_time_that_a_run_may_take_is_counted_anew(train, tmp_path: Path):
     limit = "trainer.max_time=00:00:00:30"
     assert train("trainer.max_epochs=1", limit)[0] == 0

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from facegan.errors import expect_int
+
 
 class Objective(pl.Callback):
     """Remembers the best value that ``metric`` had after an epoch of the run in ``run_dir``.
@@ -46,6 +48,7 @@ class EarlyStopping(pl.callbacks.EarlyStopping):
     """Lightning's own, after epochs; what another run has counted is not its business."""
 
     def __init__(self, run_dir: str, monitor: str, mode: str, patience: int) -> None:
+        expect_int("callbacks.early_stopping.patience", patience, at_least=1)
         # Not strict: quality may be measured every few epochs only.
         super().__init__(
             monitor, mode=mode, patience=patience, check_on_train_epoch_end=True, strict=False

@@ -123,6 +123,7 @@ class ImageDataModule(pl.LightningDataModule):
         if global_batch_size is not None:
             expect_int("dataset.global_batch_size", global_batch_size, 1)
         self.batch_size, self.flip, self.limit = batch_size, flip, limit
+        self._together_before: int | None = None  # of the run that is resumed
         self.global_batch_size = global_batch_size
         self.max_bad_fraction, self.seed = max_bad_fraction, seed
         self._store: Store | None = None
@@ -205,8 +206,23 @@ class ImageDataModule(pl.LightningDataModule):
         )
         if self.trainer:  # on resuming it asks for the first batch before it tells the epoch
             sampler.set_epoch(self.trainer.current_epoch)
-            sampler.skip = self._batches_already_seen() * batch_size
+            seen, before = self._batches_already_seen(), self._together_before
+            expect(
+                seen == 0 or before in (None, batch_size * world),
+                f"The checkpoint is from amid an epoch in batches of {before} images, which cannot "
+                f"be finished in batches of {batch_size * world}: set "
+                f"dataset.global_batch_size={before}, or go on from the end of an epoch.",
+            )
+            sampler.skip = seen * batch_size
         return self._loader(rows, sampler, batch_size, drop_last=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many images a batch has, of all devices together, for who resumes amid an epoch."""
+        world = self.trainer.world_size if self.trainer else 1
+        return {"together": self.batch_size_on(world) * world}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._together_before = state_dict["together"]
 
     def val_dataloader(self) -> DataLoader:
         """All of val, for those who validate; a GAN does not."""
