@@ -30,7 +30,7 @@ sample: $(VENV)/.installed ## Generate faces, e.g. make sample ARGS="ckpt=runs/.
 	$(BIN)/python -m facegan.sample $(ARGS)
 
 test: $(VENV)/.installed ## Run the fast tests: about five minutes on two cores
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 test-all: $(VENV)/.installed ## Run all tests, the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)

@@ -33,7 +33,6 @@ OPTIONS = [
     "trainer.enable_progress_bar=false",
     "trainer.log_every_n_steps=1",
     "callbacks=[checkpoints,quality]",
-    "callbacks.quality.every_n_epochs=5",
     "quality.n=50",
 ]
 LAST = Path("checkpoints", "last.ckpt")
