@@ -21,7 +21,7 @@ CNN = [*SMALL, "classify.probe=cnn", "cnn.max_epochs=2"]
 def test_a_probe_is_read_against_its_references(run: Run, trained: Path, probe: str):
     status, output = run(classify, f"ckpt={trained}", *LINEAR, f"classify.probe={probe}")
     assert status == 0, output
-    out = trained / "classify" / "last"
+    out = trained / "classify" / ("last" if probe == "logistic" else f"last_{probe}")
     scores = read_csv(out / "scores.csv")
     reads = dict.fromkeys(row["reads"] for row in scores)
     assert list(reads) == ["features of D", "majority", "pixels", "untrained"]
