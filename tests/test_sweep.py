@@ -76,17 +76,19 @@ def test_a_failed_job_does_not_end_the_others_and_is_listed(tmp_path: Path, data
 
 @pytest.mark.slow
 def test_an_error_that_nobody_expected_is_listed_too(tmp_path: Path, data_dir: Path):
-    (tmp_path / "sitecustomize.py").write_text(BROKEN)
-    output = sweep(tmp_path, data_dir, "-m", "model.latent_dim=8,9", expected=1)
+    (tmp_path / "broken.py").write_text(BROKEN)
+    broken = "+callbacks.broken._target_=broken.Broken"
+    output = sweep(tmp_path, data_dir, "-m", "model.latent_dim=8,9", broken, expected=2)
     assert [row["error"] for row in jobs(tmp_path).values()] == ["RuntimeError: out of memory"] * 2
     assert "2 jobs, 2 of them failed" in output
 
 
 BROKEN = """
-from facegan.gan import GAN
-def out_of_memory(*_):
-    raise RuntimeError("out of memory")
-GAN.training_step = out_of_memory
+import pytorch_lightning as pl
+
+class Broken(pl.Callback):
+    def on_train_start(self, *_):
+        raise RuntimeError("out of memory")
 """
 
 
