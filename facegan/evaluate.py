@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # at run time only once there is something to evaluate: --hel
 
 log = logging.getLogger(__name__)
 
+SHOWN = 64  # images in generated.png
 CERTAIN = 0.05  # probability of calling any of two equal generators' scores different
 
 
@@ -77,8 +78,8 @@ def _ruler(settings: "Settings", data: "ImageDataModule", subject: Subject) -> "
 
 
 def _measured(ruler: "Ruler", subject: Subject) -> "Result":
-    """Measure, and write ``evaluation.json`` with the pictures that belong to it."""
-    from facegan import quality_report
+    """Measure, and write ``evaluation.json`` with pictures of what was measured."""
+    from facegan import media, quality_report
 
     vectors = ruler.vectors(subject.images_of, subject.numbers)
     result = ruler.scores(vectors, subject.images_of, subject.numbers)
@@ -89,6 +90,8 @@ def _measured(ruler: "Ruler", subject: Subject) -> "Result":
     facts = {**subject.facts, "seed": ruler.settings.seed, **real}
     write_json(subject.out / "evaluation.json", {**facts, "extractor": network, **scores})
     quality_report.write(result, subject.images_of, subject.numbers, ruler.data, subject.out)
+    shown = media.to_uint8(subject.images_of(subject.numbers[:SHOWN]).cpu())
+    media.save_png(media.grid(shown), subject.out / "generated.png")
     return result
 
 

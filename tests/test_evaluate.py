@@ -33,6 +33,7 @@ def test_a_generator_is_scored_and_the_real_vectors_are_kept(
     assert len(found["sha256"]) == 64
     assert "facegan.evaluate" in found["command"]
     assert "kd_pixels" in output
+    assert Image.open(trained / "evaluation" / "last" / "generated.png").width > 8 * 16
     kept = list((tmp_path / "data").glob("*/vectors/pixels-16-*.npy"))
     assert len(kept) == 1
     again = np.load(kept[0])
