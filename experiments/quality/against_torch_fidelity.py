@@ -74,7 +74,7 @@ def draw(root: Path, name: str, n: int, seed: int, contrast: float = 1.0) -> Non
     """Drawn faces as PNG files."""
     data = Synthetic(n=n, image_size=32, draw_seed=seed, data_dir=str(root / "data"))
     (root / name).mkdir()
-    for number, image in enumerate(torch.from_numpy(data.store.images[:])):
+    for number, image in enumerate(torch.tensor(data.store.images)):
         shown = (image * contrast).to(torch.uint8)
         media.save_png(media.picture(shown), root / name / f"{number:06d}.png")
 
