@@ -271,7 +271,7 @@ def run(
 def _raise_if_no_job_succeeded(error: Exception) -> None:
     """In one sentence what a sweeper that needs a result may say in forty lines."""
     directory = SweepStart.directory
-    if directory is None or isinstance(error, (FaceganError, KeyboardInterrupt)):
+    if directory is None or isinstance(error, FaceganError):
         return
     results = [json.loads(path.read_text()) for path in directory.glob(f"*/{launch.RESULT}")]
     errors = [str(result["error"]) for result in results if result.get("error")]

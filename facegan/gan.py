@@ -112,11 +112,6 @@ class GAN(pl.LightningModule):
         return self.hparams
 
     @property
-    def gp_weight(self) -> float:
-        """Weight of WGAN-GP's gradient penalty."""
-        return _gp_weight(self.hp)
-
-    @property
     def penalised(self) -> bool:
         """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
         return bool(_penalties(self.hp))
@@ -132,8 +127,8 @@ class GAN(pl.LightningModule):
             loss = smoothing_loss(logits_real, logits_fake, hp.label_smoothing)
         else:
             loss = LOSSES[hp.loss].d(logits_real, logits_fake)
-        if self.gp_weight > 0:
-            loss = loss + self.gp_weight * gradient_penalty(D, real, fake)
+        if (weight := _gp_weight(hp)) > 0:
+            loss = loss + weight * gradient_penalty(D, real, fake)
         if penalise and hp.r1_gamma > 0:
             loss = loss + hp.penalty_every * hp.r1_gamma / 2 * squared_gradient_norm(D, real)
         if penalise and hp.r2_gamma > 0:

@@ -152,10 +152,15 @@ def test_a_node_that_cannot_be_built_is_named():
         config.build(cfg, "model")
 
 
-def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Path):
+def save_run(directory: Path) -> None:
+    """What is asked for of a run that is to be resumed."""
     for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
+        (directory / name).parent.mkdir()
+        (directory / name).touch()
+
+
+def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Path):
+    save_run(tmp_path)
     OmegaConf.save(
         ["dataset=mnist", "trainer.max_epochs=3", "trainer.max_time=00:00:01:00", "+x=1", "ckpt=a"],
         tmp_path / ".hydra" / "overrides.yaml",
@@ -176,9 +181,7 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
 
 
 def test_a_run_resumed_from_elsewhere_finds_its_data(tmp_path: Path):
-    for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
+    save_run(tmp_path)
     OmegaConf.save(
         ["dataset=celeba", "dataset.root='my faces'", "data_dir=/there", "dataset.n=null"],
         tmp_path / ".hydra" / "overrides.yaml",
@@ -193,9 +196,7 @@ def test_a_run_resumed_from_elsewhere_finds_its_data(tmp_path: Path):
 
 
 def test_a_run_resumed_from_elsewhere_finds_the_directory_of_all_data(tmp_path: Path):
-    for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
+    save_run(tmp_path)
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[dataset=celeba]")
     (tmp_path / ".hydra" / "config.yaml").write_text("data_dir: data")
     (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
