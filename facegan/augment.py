@@ -35,10 +35,10 @@ def _color(images: Tensor) -> Tensor:
 
 
 def _translation(images: Tensor) -> Tensor:
-    """By up to an eighth of the image along both axes; black moves in."""
+    """By up to an eighth of the image along both axes; grey, which is 0, moves in."""
     n, _, height, width = images.shape
     down, right = (size // 8 for size in (height, width))
-    padded = F.pad(images + 1, (right, right, down, down)) - 1  # -1 is black
+    padded = F.pad(images, (right, right, down, down))
     rows = _starts(n, 2 * down, images)[:, None] + torch.arange(height, device=images.device)
     columns = _starts(n, 2 * right, images)[:, None] + torch.arange(width, device=images.device)
     image = torch.arange(n, device=images.device)[:, None, None]

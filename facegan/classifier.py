@@ -57,7 +57,7 @@ class Classifier(pl.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.register_buffer("weights", None if weights is None else torch.tensor(weights))
         self.register_buffer("seen_prevalence", torch.full((heads,), torch.nan))
-        self._said: list[Tensor] = []
+        self._predicted: list[Tensor] = []
 
     @property
     def hp(self) -> Any:
@@ -66,10 +66,12 @@ class Classifier(pl.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, heads)."""
-        hidden = images
-        for layer in self.network.layers:
-            hidden = layer(hidden)
-        return self.network.logit(hidden).flatten(1)
+        return self.network.logit(self.network.layers(images)).flatten(1)
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """As :meth:`forward`, float32 and without gradients: to read many images."""
+        return self(images).float()
 
     def probabilities(self, images: Tensor) -> Tensor:
         """How likely each attribute or class is: (N, heads) in [0, 1]."""
@@ -94,25 +96,25 @@ class Classifier(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self._said = []
+        self._predicted = []
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         logits = self(batch[0])
         loss, accuracy = self._loss(logits, batch[1])
         self.log("val/loss", loss, batch_size=len(logits))
         self.log("val/accuracy", accuracy, prog_bar=True, batch_size=len(logits))
-        self._said.append(said(logits, self.hp.classes is not None))
+        self._predicted.append(predict(logits, self.hp.classes is not None))
 
     def on_validation_epoch_end(self) -> None:
-        self.seen_prevalence.copy_(torch.cat(self._said).float().mean(0))
+        self.seen_prevalence.copy_(torch.cat(self._predicted).float().mean(0))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.parameters(), lr=self.hp.lr, weight_decay=1e-2)
 
 
-def said(logits: Tensor, classes: bool) -> Tensor:
+def predict(logits: Tensor, multiclass: bool) -> Tensor:
     """What logits (N, heads) amount to: True for every attribute present, or for the one class."""
-    if classes:
+    if multiclass:
         return F.one_hot(logits.argmax(1), logits.shape[1]).bool()
     return logits > 0
 

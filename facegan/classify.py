@@ -8,8 +8,9 @@ network of the same size trained end to end.
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # at run time only once there is something to classify: --hel
 
     from facegan.classifier import Classifier
     from facegan.data.base import ImageDataModule
+    from facegan.features import Images
     from facegan.gan import GAN
     from facegan.probes import Problem, Scores
 
@@ -57,7 +59,7 @@ def classify(cfg: DictConfig) -> None:
         _label(cfg, gan.hp, out)
         return
     if cfg.classify.layers is not None:
-        features.extractor("features", gan.discriminator, list(cfg.classify.layers))
+        features.reader("features", gan.discriminator, list(cfg.classify.layers))
     data = config.build_data(cfg, gan.hp)
     task = _task_of(data, cfg)
     if cfg.classify.curve:
@@ -185,7 +187,7 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
         guess = probes.majority(task.targets[task.train], task.problem, len(truth))
         results["majority"] = probes.score(guess, truth, task.problem, draws, seed)
     efficiency: list[dict[str, Any]] = []
-    said = None
+    answers = None
     for name in ("pixels", "untrained", READ):
         if name != READ and name not in cfg.classify.references:
             continue
@@ -208,11 +210,11 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
                 {"reads": name, "labels": count, **probe_report.flat(probe_report.overall(scores))}
             )
         results[name] = scores
-        said = logits if name == READ else said
+        answers = logits if name == READ else answers
     results = {READ: results.pop(READ), **results}
-    assert said is not None
+    assert answers is not None
     probe_report.efficiency(efficiency, out)
-    probe_report.confusion(said, truth, task.problem, out)
+    probe_report.confusion(answers, truth, task.problem, out)
     if "cnn" in cfg.classify.references:
         probe_report.results(results, _facts(cfg, task), out)  # not to be lost meanwhile
         results["cnn"] = _cnn_scores(cfg, gan.hp, gan.device, data, task, out)
@@ -242,13 +244,10 @@ def _points(
     from facegan import features
 
     layers = None if cfg.classify.layers is None else list(cfg.classify.layers)
-
-    def images_of(rows: "np.ndarray") -> "Tensor":
-        return data.images(rows, device)
-
+    images_of = partial(data.images, device=device)
     if network is not None:
         network = features.calibrated(network, images_of, task.rows[task.train])
-    read = features.extractor("pixels" if network is None else "features", network, layers)
+    read = features.reader("pixels" if network is None else "features", network, layers)
     stream = features.stream(read, images_of, task.rows)
     chunks = features.with_progress(stream, task.rows, f"Reading {name}")
     fitted = min(features.FIT_ROWS, task.train.stop)  # on training images alone
@@ -278,19 +277,16 @@ def _cnn_alone(
 def _cnn_scores(
     cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task, out: Path
 ) -> dict[str, "Scores"]:
-    import torch
-
-    from facegan import probe_report, probes
+    from facegan import features, probe_report, probes
 
     network = _cnn(cfg, hp, device, data, task, out)
-    with torch.inference_mode():
-        parts = torch.from_numpy(task.rows[task.test]).split(256)
-        logits = torch.cat([network(data.images(part.numpy(), network.device)) for part in parts])
-    said = logits.float().cpu().numpy()
+    images_of = partial(data.images, device=network.device)
+    logits = features.read_all(network.logits, images_of, task.rows[task.test], "Test images")
+    answers = logits.numpy()
     truth = task.targets[task.test]
     if cfg.classify.probe == "cnn":
-        probe_report.confusion(said, truth, task.problem, out)
-    return probes.score(said, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
+        probe_report.confusion(answers, truth, task.problem, out)
+    return probes.score(answers, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
 
 
 def _cnn(
@@ -447,27 +443,25 @@ def _curve(
 
 def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     """Say what attributes pictures, or a generator's, have, beside those of the real images."""
-    import torch
-    from tqdm import tqdm
+    import numpy as np
 
-    from facegan import probe_report
-    from facegan.classifier import load_classifier, said
+    from facegan import features, probe_report
+    from facegan.classifier import load_classifier, predict
     from facegan.extractors import network_of
     from facegan.gan import usable_device
 
-    _source(cfg)
+    source = Path(str(cfg.label)).expanduser()
+    expect(source.exists(), f"There is nothing at label={source}.")
     if cfg.cnn.ckpt:
         saved = Path(str(cfg.cnn.ckpt))
     else:
         data = config.build_data(cfg, hp)
         saved = network_of(data.store.path, cfg.classify.attributes or data.label_names)
     network = load_classifier(saved, usable_device(cfg.device))
-    names, batches = _pictures(cfg, network)
-    bar = tqdm(batches, total=-(-len(names) // 64), desc="Labelling", unit="batch", disable=None)
-    with torch.inference_mode():
-        logits = torch.cat([network(images).cpu() for images in bar])
+    names, images_of = _pictures(cfg, source, network)
+    logits = features.read_all(network.logits, images_of, np.arange(len(names)), "Labelling")
     heads = network.hp.classes or network.hp.names
-    found = said(logits, network.hp.classes is not None).numpy()
+    found = predict(logits, network.hp.classes is not None).numpy()
     rows = [
         {"name": name, **dict(zip(heads, map(int, row), strict=True))}
         for name, row in zip(names, found, strict=True)
@@ -478,20 +472,14 @@ def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     )
 
 
-def _source(cfg: DictConfig) -> Path:
-    source = Path(str(cfg.label)).expanduser()
-    expect(source.exists(), f"There is nothing at label={source}.")
-    return source
-
-
-def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], Iterator["Tensor"]]:
-    """Names, and images in [-1, 1] 64 at a time, of a directory or of a generator."""
-    import numpy as np
-
+def _pictures(
+    cfg: DictConfig, source: Path, network: "Classifier"
+) -> tuple[Sequence[str], "Images"]:
+    """Names, and the function from their numbers to images, of a directory or of a generator."""
     from facegan.gan import load_gan
     from facegan.latent import sample_latents
 
-    hp, source = network.hp, _source(cfg)
+    hp = network.hp
     if source.is_file() or (source / "checkpoints" / "last.ckpt").is_file():
         gan, _ = load_gan(source, cfg.device)
         expect(
@@ -501,11 +489,9 @@ def _pictures(cfg: DictConfig, network: "Classifier") -> tuple[Sequence[str], It
         )
         z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
         names = [f"{number:06d}" for number in range(len(z))]
-        return names, (gan.sample(part.to(gan.device)) for part in z.split(64))
+        return names, lambda numbers: gan.sample(z[numbers])
     data = config.pictures_in(source, cfg, hp, "labelled")
-    rows = np.arange(len(data.store))
-    parts = np.array_split(rows, -(-len(rows) // 64))
-    return data.store.names, (data.images(part, network.device) for part in parts)
+    return data.store.names, partial(data.images, device=network.device)
 
 
 def main() -> None:

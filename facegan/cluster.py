@@ -17,9 +17,9 @@ from facegan.files import replacing, write_csv, write_json
 if TYPE_CHECKING:  # at run time only once there is something to cluster: --help must be quick
     import numpy as np
 
-    from facegan.callbacks.clusters import Points
     from facegan.clustering import Clusters, Result, Settings
     from facegan.gan import GAN
+    from facegan.points import Points
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def cluster(cfg: DictConfig) -> None:
 
 def _study(cfg: DictConfig, gan: "GAN", settings: "Settings", path: Path, out: Path) -> None:
     from facegan import cluster_report, clustering, media
-    from facegan.callbacks.clusters import chosen_labels, read_points
+    from facegan.points import chosen_labels, read_points
 
     data = config.build_data(cfg, gan.hp)
     rows = data.subset(settings.split, settings.n, settings.seed)
@@ -154,7 +154,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         except (KeyError, RuntimeError) as error:
             raise other from error
     layers = arrays["layers"].tolist() or None
-    read = features.extractor(str(arrays["space"]), network, layers)
+    read = features.reader(str(arrays["space"]), network, layers)
     reduction = features.Reduction(
         torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["matrix"])
     )

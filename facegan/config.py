@@ -31,12 +31,13 @@ from omegaconf.errors import OmegaConfBaseException
 from facegan import launch
 from facegan.errors import FaceganError, InputError, InterruptedRun, expect
 from facegan.files import replacing
-from facegan.metrics import name_of
+from facegan.metrics import name_of, network_name
 
 log = logging.getLogger(__name__)
 
 FIRST_JOB = "FACEGAN_FIRST_JOB"  # number of a sweep's first job, for processes that run its jobs
 
+_started_with: list[str] = []  # overrides of the process that started this one, if one did
 _INSTALLED, _CHECKOUT = Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf"
 CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
@@ -124,9 +125,15 @@ class SweepStart(Callback):
         SweepStart.directory = directory
 
 
-for resolver in (direction_of, in_sweep, sweep_name, job_number):
+def score_name(score: str, extractor: Any) -> str:
+    """What ``score`` is called by ``quality.extractor``, which may be none yet."""
+    if not isinstance(extractor, DictConfig):
+        return score
+    return name_of(score, network_name(str(extractor.get("kind")), extractor.get("layer")))
+
+
+for resolver in (direction_of, in_sweep, sweep_name, job_number, score_name):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
-OmegaConf.register_new_resolver("name_of", name_of, replace=True)
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -250,6 +257,8 @@ def run(
             return
         # argparse wants all overrides in one piece; people also type -m between them.
         arguments = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
+        # No shell expands ~ there, and Hydra's grammar does not have it.
+        arguments = [re.sub("(?<==)~(?=/|$)", str(Path.home()), word) for word in arguments]
         sys.argv[1:] = _quiet_beside_the_first(complete(arguments))
         try:
             main(job)()
@@ -309,6 +318,7 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     assert isinstance(cfg, DictConfig)
     if launch.rank() == 0:
         configure_log(cfg.hydra.job_logging)
+    _started_with.extend(cfg.hydra.overrides)
     del cfg["hydra"]
     try:
         job(cfg)
@@ -320,10 +330,18 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
 
 
 def resolved(cfg: DictConfig) -> str:
-    """``cfg``, and how its job logs, as YAML that needs no resolver to be read."""
+    """``cfg``, its overrides and how its job logs, as YAML that can be read without resolvers."""
     content: Any = OmegaConf.to_container(cfg, resolve=True)
     logging_of_job = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
-    return OmegaConf.to_yaml({**content, "hydra": {"job_logging": logging_of_job}})
+    of_hydra = {"job_logging": logging_of_job, "overrides": _overrides()}
+    return OmegaConf.to_yaml({**content, "hydra": of_hydra})
+
+
+def _overrides() -> list[str]:
+    """Of the command line, also of the process that started this one."""
+    if HydraConfig.initialized():
+        return [str(override) for override in HydraConfig.get().overrides.task]
+    return list(_started_with)
 
 
 def _quiet_beside_the_first(arguments: list[str]) -> list[str]:
@@ -412,11 +430,10 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
 
 def record(cfg: DictConfig) -> None:
     """Make a resumed run's changes part of it, for the next time it is resumed or looked at."""
-    if cfg.resume.dir is None or launch.rank() > 0 or not HydraConfig.initialized():
+    if cfg.resume.dir is None or launch.rank() > 0:
         return
     saved = Path(cfg.run_dir) / ".hydra"
-    given = [str(o) for o in HydraConfig.get().overrides.task]
-    overrides = [_from(Path.cwd(), o) for o in given if _key(o) not in ONCE]
+    overrides = [_from(Path.cwd(), o) for o in _overrides() if _key(o) not in ONCE]
     for name, content in (("config.yaml", cfg), ("overrides.yaml", OmegaConf.create(overrides))):
         with replacing(saved / name) as partial:
             OmegaConf.save(content, partial)

@@ -5,7 +5,10 @@ import logging
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from facegan import __version__, config
 from facegan.errors import expect, expect_list
-from facegan.files import write_json
+from facegan.files import expect_writable, write_json
 
 if TYPE_CHECKING:  # at run time only once there is something to evaluate: --help must be quick
     import numpy as np
@@ -54,11 +57,15 @@ def evaluate(cfg: DictConfig) -> None:
         expect(len(cfg.compare) == 2, f"compare takes two runs, not {len(cfg.compare)}.")
         _compare(cfg, settings)
         return
+    from facegan import quality_report
+
     subject, data = _pictures(cfg) if cfg.samples is not None else _generator(cfg, cfg.ckpt)
     ruler = _ruler(settings, data, subject)
-    result = _measured(ruler, subject)
-    lines = "\n".join(result.table())
-    log.info("%s:\n%s\nEverything is in %s", _against(ruler, subject), lines, subject.out)
+    expect_writable(subject.out)
+    result = _measure(ruler, subject)
+    log.info("%s:\n%s", _against(ruler, subject), quality_report.table(result.scores))
+    _write(ruler, subject, result)
+    log.info("Everything is in %s", subject.out)
 
 
 def _settings(cfg: DictConfig) -> "Settings":
@@ -77,13 +84,16 @@ def _ruler(settings: "Settings", data: "ImageDataModule", subject: Subject) -> "
     return Ruler(replace(settings, n=len(subject.numbers)), data, subject.device)
 
 
-def _measured(ruler: "Ruler", subject: Subject) -> "Result":
-    """Measure, and write ``evaluation.json`` with pictures of what was measured."""
+def _measure(ruler: "Ruler", subject: Subject) -> "Result":
+    vectors = ruler.vectors(subject.images_of, subject.numbers)
+    return ruler.scores(vectors, subject.images_of, subject.numbers)
+
+
+def _write(ruler: "Ruler", subject: Subject, result: "Result") -> None:
+    """``evaluation.json``, with pictures of what was measured."""
     from facegan import media, quality_report
 
-    vectors = ruler.vectors(subject.images_of, subject.numbers)
-    result = ruler.scores(vectors, subject.images_of, subject.numbers)
-    network = {"name": ruler.read.name, "weights": ruler.read.key}
+    network = {"name": ruler.extractor.name, "weights": ruler.extractor.key}
     scores = {name: score.content() for name, score in result.scores.items()}
     real = {"split": ruler.settings.split, "real": len(ruler.rows), "data": ruler.data.name}
     real["store"] = ruler.data.store.path.name
@@ -92,7 +102,6 @@ def _measured(ruler: "Ruler", subject: Subject) -> "Result":
     quality_report.write(result, subject.images_of, subject.numbers, ruler.data, subject.out)
     shown = media.to_uint8(subject.images_of(subject.numbers[:SHOWN]).cpu())
     media.save_png(media.grid(shown), subject.out / "generated.png")
-    return result
 
 
 def _against(ruler: "Ruler", subject: Subject) -> str:
@@ -104,10 +113,12 @@ def _against(ruler: "Ruler", subject: Subject) -> str:
 
 
 def _facts() -> dict[str, Any]:
-    import torch
-
+    versions = {"facegan": __version__}
+    for package in ("torch", "torchvision", "torchmetrics", "torch-fidelity"):
+        with suppress(PackageNotFoundError):  # the last is optional
+            versions[package] = version(package)
     command = shlex.join(["python", "-m", "facegan.evaluate", *sys.argv[1:]])
-    return {"facegan": __version__, "torch": torch.__version__, "command": command}
+    return {"versions": versions, "command": command}
 
 
 def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule"]:
@@ -129,7 +140,7 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
     }
     subject = Subject(
         name=run_dir.name if path.stem == "last" else f"{run_dir.name}/{path.stem}",
-        images_of=lambda numbers: gan.sample(z[numbers].to(gan.device)),
+        images_of=lambda numbers: gan.sample(z[numbers]),
         numbers=np.arange(cfg.n),
         device=gan.device,
         out=config.out_dir(cfg, run_dir / "evaluation" / path.stem),
@@ -154,7 +165,7 @@ def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:
     numbers = np.random.default_rng(cfg.seed).permutation(there)[: cfg.n]
     subject = Subject(
         name=folder.name,
-        images_of=lambda chosen: pictures.images(chosen, device),
+        images_of=partial(pictures.images, device=device),
         numbers=numbers,
         device=device,
         out=config.out_dir(cfg, folder.parent / f"{folder.name}_evaluation"),
@@ -169,7 +180,7 @@ def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:
 def _compare(cfg: DictConfig, settings: "Settings") -> None:
     """Two generators on the same latents, and whether their scores differ by more than noise."""
     from facegan import media, quality_report
-    from facegan.metrics.uncertainty import jackknife_error, p_of_difference
+    from facegan.metrics.uncertainty import paired_difference
 
     (first, data), (second, theirs) = (_generator(cfg, ckpt) for ckpt in cfg.compare)
     shapes = [(part.image_size, part.channels) for part in (data, theirs)]
@@ -190,14 +201,18 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
     first.out, second.out = out / "first", out / "second"  # each keeps its own evaluation
     _warn_of_other_data(first, second)
     ruler = _ruler(settings, data, first)
-    ours, others = _measured(ruler, first).scores, _measured(ruler, second).scores
+    expect_writable(out)
+    results = []
+    for subject in (first, second):
+        results.append(_measure(ruler, subject))
+        _write(ruler, subject, results[-1])
+    ours, others = (result.scores for result in results)
     threshold = CERTAIN / len(ours)
     rows, lines = {}, [f"  {'':<24}{first.name:>14}{second.name:>14}{'difference':>20}"]
     for name in ours:
         a, b = ours[name], others[name]
         difference = b.value - a.value
-        error = jackknife_error([y - x for x, y in zip(a.draws, b.draws, strict=False)])
-        p = p_of_difference(a.draws, b.draws, difference)
+        error, p = paired_difference(a.estimate, b.estimate)
         rows[name] = {
             "first": a.value,
             "second": b.value,

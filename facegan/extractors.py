@@ -14,9 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facegan.classifier import Classifier, load_classifier
-from facegan.errors import InputError, expect
+from facegan.errors import InputError, expect, expect_one_of
+from facegan.media import to_uint8
+from facegan.metrics import FID_LAYER, network_name
 
 KINDS = ("cnn", "pixels", "inception")
+INCEPTION_LAYERS = (64, 192, 768, FID_LAYER)  # by their width
 NETWORKS = "networks"  # directory beside the packed images
 
 
@@ -31,7 +34,8 @@ class Extractor:
             them, the network's answers as logits, if it gives any.
         heads: how many answers.
         names: of the answers, where they are the labels of the data.
-        exclusive: whether the answers are classes, of which an image has one.
+        multiclass: whether the answers are classes, of which an image has one.
+        image_shape: channels and side in pixels of the images it can read; ``None``: any.
     """
 
     name: str
@@ -39,7 +43,8 @@ class Extractor:
     read: Callable[[Tensor], Tensor]
     heads: int = 0
     names: tuple[str, ...] = ()
-    exclusive: bool = False
+    multiclass: bool = False
+    image_shape: tuple[int, int] | None = None
 
     def features(self, vectors: Tensor) -> Tensor:
         """Without the answers: (N, d)."""
@@ -50,8 +55,12 @@ class Extractor:
         return vectors[:, vectors.shape[1] - self.heads :]
 
 
-def extractor(
-    kind: str, weights: str | None = None, device: torch.device | str = "cpu", prefix: str = ""
+def load_extractor(
+    kind: str,
+    weights: str | None = None,
+    device: torch.device | str = "cpu",
+    prefix: str = "",
+    layer: int | None = None,
 ) -> Extractor:
     """The extractor called ``kind``.
 
@@ -59,16 +68,27 @@ def extractor(
     network that ``facegan.classify classify.probe=cnn`` made (see :func:`network_of`), in the file
     ``weights``.
     ``inception``: the network of the FID, of which torch-fidelity gets the weights, or from the
-    file ``weights``. Any other: the torchvision model of that name, before its last layer.
+    file ``weights``; ``layer``: an earlier one of it, of ``INCEPTION_LAYERS``, under another name.
+    Any other: the torchvision model of that name, before its last layer.
     ``prefix`` of these keys, where a sentence names one.
     """
+    expect(
+        layer is None or kind == "inception",
+        f"{prefix}extractor.layer={layer} is of the Inception network: leave it out, or set "
+        f"{prefix}extractor.kind=inception.",
+    )
+    expect(
+        weights is None or kind != "pixels",
+        f"{prefix}extractor.weights={weights} is of a network: pixels have none. Leave it out, or "
+        f"set {prefix}extractor.kind.",
+    )
     if kind == "pixels":
         return Extractor("pixels", "16", _small)
     if kind == "cnn":
         assert weights is not None
         return _classifier(load_classifier(Path(weights), device))
     if kind == "inception":
-        return _inception(weights, device, prefix)
+        return _inception(weights, device, prefix, layer)
     return _backbone(kind, weights, device, prefix)
 
 
@@ -104,17 +124,27 @@ def network_of(store: Path, names: Sequence[str], prefix: str = "") -> Path:
 
 def _classifier(network: Classifier) -> Extractor:
     def read(images: Tensor) -> Tensor:
-        hidden = images
-        for layer in network.network.layers:
-            hidden = layer(hidden)
+        hidden = network.network.layers(images)
         return torch.cat([hidden.mean((2, 3)), network.network.logit(hidden).flatten(1)], 1)
 
     names = tuple(network.hp.classes or network.hp.names)
-    exclusive = network.hp.classes is not None
-    return Extractor("cnn", _key(network), _without_gradients(read), len(names), names, exclusive)
+    return Extractor(
+        "cnn",
+        _key(network),
+        _without_gradients(read),
+        heads=len(names),
+        names=names,
+        multiclass=network.hp.classes is not None,
+        image_shape=(network.hp.channels, network.hp.image_size),
+    )
 
 
-def _inception(weights: str | None, device: torch.device | str, prefix: str) -> Extractor:
+def _inception(
+    weights: str | None, device: torch.device | str, prefix: str, layer: int | None
+) -> Extractor:
+    layer = FID_LAYER if layer is None else layer
+    expect_one_of(f"{prefix}extractor.layer", layer, INCEPTION_LAYERS)
+    last = layer == FID_LAYER
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
@@ -126,7 +156,7 @@ def _inception(weights: str | None, device: torch.device | str, prefix: str) -> 
             torch.load(weights, map_location="cpu", weights_only=True)
         network = FeatureExtractorInceptionV3(
             "inception-v3-compat",
-            ["2048", "logits_unbiased"],
+            [str(layer), *(["logits_unbiased"] if last else [])],
             feature_extractor_weights_path=weights,
         )
     except Exception as error:  # a dozen kinds, from urllib's to torch's
@@ -137,11 +167,11 @@ def _inception(weights: str | None, device: torch.device | str, prefix: str) -> 
     network = network.to(device).eval()
 
     def read(images: Tensor) -> Tensor:
-        shown = (images.add(1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return torch.cat(network(shown.expand(-1, 3, -1, -1)), 1)
+        return torch.cat(network(to_uint8(images).expand(-1, 3, -1, -1)), 1)
 
-    classes = network.fc.out_features
-    return Extractor("inception", _key(network), _without_gradients(read), classes, exclusive=True)
+    name = network_name("inception", layer)
+    heads = network.fc.out_features if last else 0
+    return Extractor(name, _key(network), _without_gradients(read), heads, multiclass=last)
 
 
 def _backbone(kind: str, weights: str | None, device: torch.device | str, prefix: str) -> Extractor:
@@ -162,7 +192,11 @@ def _backbone(kind: str, weights: str | None, device: torch.device | str, prefix
         bool(last),
         f"{prefix}extractor.kind={kind}: which of its layers is the last is not known here.",
     )
-    setattr(network, last[0], nn.Identity())
+    head = getattr(network, last[0])
+    if isinstance(head, nn.Sequential) and isinstance(head[-1], nn.Linear):
+        head[-1] = nn.Identity()
+    else:
+        setattr(network, last[0], nn.Identity())
     network = network.to(device).eval()
     mean = torch.tensor([0.485, 0.456, 0.406], device=device)[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225], device=device)[:, None, None]

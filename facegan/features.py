@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from facegan import ema
-from facegan.errors import InputError, expect, expect_int, expect_one_of
+from facegan.errors import expect, expect_one_of
 
 SPACES = ("features", "pixels")
 BATCH = 64  # images read at a time
@@ -22,7 +22,7 @@ FIT_ROWS = 4096  # 250 MB of DCGAN's 15,360 features at 64 px
 
 CALIBRATION_IMAGES = 1024  # to measure BatchNorm statistics with
 
-Extractor = Callable[[Tensor], Tensor]  # images in [-1, 1] (N, C, H, W) to vectors (N, d)
+Reader = Callable[[Tensor], Tensor]  # images in [-1, 1] (N, C, H, W) to vectors (N, d)
 Images = Callable[[np.ndarray], Tensor]  # numbers of images to images in [-1, 1]
 
 
@@ -52,9 +52,9 @@ def with_statistics(discriminator: nn.Module, measured: Mapping[str, np.ndarray]
     return network
 
 
-def extractor(
+def reader(
     space: str, discriminator: nn.Module | None = None, layers: Sequence[int] | None = None
-) -> Extractor:
+) -> Reader:
     """The function from images to vectors (N, d), float32.
 
     ``features``: those of ``discriminator`` (only of its ``layers``, counted from 1 at the image,
@@ -74,16 +74,12 @@ def extractor(
 
 
 def _valid_layers(layers: Sequence[int], count: int) -> list[int]:
-    try:
-        expect(len(layers) > 0, "")
-        for layer in layers:
-            expect_int("", layer, at_least=1)
-            expect(layer <= count, "")
-    except (InputError, TypeError) as error:
-        raise InputError(
-            f"layers must be a list of D's layers, numbered 1 (at the image) to {count}, like "
-            f"[{max(1, count - 1)},{count}]; not {layers!r}."
-        ) from error
+    listed = isinstance(layers, Sequence) and not isinstance(layers, str) and len(layers) > 0
+    expect(
+        listed and all(type(layer) is int and 1 <= layer <= count for layer in layers),
+        f"layers must be a list of D's layers, numbered 1 (at the image) to {count}, like "
+        f"[{max(1, count - 1)},{count}]; not {layers!r}.",
+    )
     return sorted(set(layers))
 
 
@@ -97,7 +93,7 @@ class Ranks:
 
 
 def stream(
-    read: Extractor,
+    read: Reader,
     images_of: Images,
     rows: np.ndarray,
     ranks: Ranks | None = None,
@@ -129,6 +125,26 @@ def with_progress(
         for chunk in chunks:
             yield chunk
             bar.update(len(chunk))
+
+
+def read_all(
+    read: Reader,
+    images_of: Images,
+    rows: np.ndarray,
+    title: str,
+    ranks: Ranks | None = None,
+    quiet: bool = False,
+) -> Tensor:
+    """All the vectors (len(rows), d) of :func:`stream`, on the CPU, with a progress bar."""
+    whole: Tensor | None = None  # from the first chunk on: joining chunks would take twice as much
+    done = 0
+    for chunk in with_progress(stream(read, images_of, rows, ranks), rows, title, quiet):
+        if whole is None:
+            whole = torch.empty(len(rows), *chunk.shape[1:], dtype=chunk.dtype)
+        whole[done : done + len(chunk)] = chunk
+        done += len(chunk)
+    assert whole is not None, "there are no images to read"
+    return whole
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
+
+from facegan.errors import InputError
 
 
 @contextmanager
@@ -26,6 +29,18 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def expect_writable(directory: Path) -> None:
+    """Make ``directory``; raises InputError, before any long work, where nothing can be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"Nothing can be written to {directory} ({error.strerror}): set out= to another place."
+        ) from error
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -23,7 +23,7 @@ from facegan.errors import (
     expect_one_of,
 )
 from facegan.latent import mix_seed, sample_latents
-from facegan.losses import LOSSES, gradient_penalty, smoothing_loss, squared_gradient_norm
+from facegan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradient_norm
 from facegan.networks import Discriminator, Generator
 
 GRID = 64  # pictures in the fixed grid
@@ -120,11 +120,10 @@ class GAN(pl.LightningModule):
 
     def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
         """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line a term."""
-        hp, D = self.hp, self.discriminator
-        real, fake = augment(real, hp.augment), augment(fake, hp.augment)
+        hp, D = self.hp, self._augmented_d
         logits_real, logits_fake = D(real).float(), D(fake).float()
         if hp.label_smoothing > 0:
-            loss = smoothing_loss(logits_real, logits_fake, hp.label_smoothing)
+            loss = smoothed_bce(logits_real, logits_fake, hp.label_smoothing)
         else:
             loss = LOSSES[hp.loss].d(logits_real, logits_fake)
         if (weight := _gp_weight(hp)) > 0:
@@ -137,13 +136,16 @@ class GAN(pl.LightningModule):
 
     def loss_g(self, fake: Tensor, real: Tensor) -> Tensor:
         """L_G: how far ``fake`` is from being taken for real."""
-        hp, D = self.hp, self.discriminator
-        fake = augment(fake, hp.augment)
-        if hp.loss != "rpgan":
-            return LOSSES[hp.loss].g(D(fake).float(), torch.empty(0))
-        with torch.no_grad():
-            logits_real = D(augment(real, hp.augment)).float()
-        return LOSSES["rpgan"].g(D(fake).float(), logits_real)
+        D, loss = self._augmented_d, LOSSES[self.hp.loss]
+        logits_real = None
+        if loss.relativistic:
+            with torch.no_grad():
+                logits_real = D(real).float()
+        return loss.g(D(fake).float(), logits_real)
+
+    def _augmented_d(self, images: Tensor) -> Tensor:
+        """D of augmented images: so penalties are of gradients to the images before, as R3GAN's."""
+        return self.discriminator(augment(images, self.hp.augment))
 
     # ------------------------------------------------------------------ one training step
 
@@ -180,20 +182,20 @@ class GAN(pl.LightningModule):
             {
                 "score/real": logits_real.detach().sigmoid().mean(),
                 "score/fake": logits_fake.detach().sigmoid().mean(),
-                "step": float(self.images_seen),  # Lightning takes this for the loggers' x-axis
+                "step": float(self.images_seen),  # Lightning takes it for the loggers' x-axis
             }
         )
 
     @contextmanager
     def _half_step(
-        self, optimizer: LightningOptimizer, opens: bool, closes: bool
+        self, optimizer: LightningOptimizer, zero_grad: bool, step: bool
     ) -> Iterator[None]:
         """Update one network: the other is frozen, so that its gradients are never computed."""
         with self.toggled_optimizer(optimizer):
-            if opens:
+            if zero_grad:
                 optimizer.zero_grad()
             yield
-            if closes:
+            if step:
                 if self.hp.clip is not None:
                     # Not Lightning's: it refuses fused optimizers in bf16, where nothing is scaled.
                     parameters = optimizer.param_groups[0]["params"]
@@ -262,10 +264,11 @@ class GAN(pl.LightningModule):
     def sample(self, z: Tensor | None = None) -> Tensor:
         """Images in [-1, 1] (N, channels, image_size, image_size) of the averaged generator.
 
-        ``z``: latents (N, latent_dim); ``None``: the fixed grid, the same 64 faces at any time.
+        ``z``: latents (N, latent_dim), on any device; ``None``: the fixed grid, the same 64 faces
+        at any time.
         """
         self._settle()
-        z = self.fixed_z if z is None else z
+        z = self.fixed_z if z is None else z.to(self.device)
         with ema.evaluating(self.generator_ema) as G:
             # Always GRID rows at a time: convolutions round differently for other batch sizes,
             # and a picture must not depend on how many are drawn with it.

@@ -6,7 +6,7 @@ leave their weights to the caller.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,11 @@ from torch import Tensor
 
 
 class AdversarialLoss(NamedTuple):
+    """``relativistic``: L_G needs the logits of real images, which are ``None`` otherwise."""
+
     d: Callable[[Tensor, Tensor], Tensor]
-    g: Callable[[Tensor, Tensor], Tensor]
+    g: Callable[[Tensor, Any], Tensor]
+    relativistic: bool = False
 
 
 LOSSES = {
@@ -43,11 +46,12 @@ LOSSES = {
     "rpgan": AdversarialLoss(
         d=lambda real, fake: F.softplus(fake - real).mean(),
         g=lambda fake, real: F.softplus(real - fake).mean(),
+        relativistic=True,
     ),
 }
 
 
-def smoothing_loss(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
+def smoothed_bce(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
     """``bce``'s L_D with real labels 1 - smoothing: one-sided, as Salimans et al. 2016 advise."""
     target = torch.full_like(real, 1 - smoothing)
     return F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake).mean()

@@ -13,6 +13,7 @@ from torchvision.utils import make_grid
 from facegan.files import replacing
 
 PADDING = 2
+SHEET = "grid.png"  # the first of many pictures, beside them
 IMAGES_SEEN = "images_seen"  # key of a PNG's text chunk
 
 

@@ -127,7 +127,7 @@ class Discriminator(nn.Module):
         blocks = default_blocks(image_size) if blocks is None else blocks
         base = base_size(image_size, blocks)
         maps = [width * 2**n for n in range(blocks)]
-        self.layers = nn.ModuleList()
+        self.layers = nn.Sequential()
         for number, (before, after) in enumerate(zip([channels, *maps], maps, strict=False)):
             plain = number == 0 or norm == "none"
             conv = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=plain)
@@ -145,10 +145,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        hidden = images
-        for layer in self.layers:
-            hidden = layer(hidden)
-        return self.logit(hidden).flatten()
+        return self.logit(self.layers(images)).flatten()
 
     def forward_features(self, images: Tensor, layers: Sequence[int] | None = None) -> Tensor:
         """What D sees: (N, num_features), every layer max-pooled to 4 x 4 and flattened.

@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from facegan import media, plots
-from facegan.metrics.memory import Memory
+from facegan.metrics.memorization import Memorization
 from facegan.metrics.uncertainty import margin_of_share
+from facegan.quality import Result, Score
 
 SHOWN = 12  # generated images with their nearest real one
 PAIRS = 16  # latents of which two generators' images are shown
@@ -19,8 +20,34 @@ PAIRS = 16  # latents of which two generators' images are shown
 Images = Callable[[np.ndarray], Tensor]  # numbers of images to images (N, C, H, W)
 
 
+def table(scores: Mapping[str, Score]) -> str:
+    """A line for each score."""
+    return "\n".join(f"  {name:<24}{_worded(score)}" for name, score in scores.items())
+
+
+def _worded(score: Score) -> str:
+    if "copier" in score.more:
+        found = "it repeats training images" if score.more["copier"] else "no sign of copying"
+        return f"{score.value:.1%} look like copies, 1 % by chance: {found}"
+    text = f"{score.value:.4g}"
+    if score.error is not None:
+        text += f" ± {score.error:.2g}"
+    if "real" in score.more:
+        text += f" (real images {score.more['real']:.4g})"
+    if "labels" in score.more:
+        shares = score.more["labels"]
+        most = max(shares, key=lambda n: abs(shares[n]["generated"] - shares[n]["real"]))
+        gap = shares[most]
+        text += f" (most: {most} {gap['generated']:.1%}, real {gap['real']:.1%})"
+    return text
+
+
 def nearest(
-    found: Memory, generated: Images, numbers: np.ndarray, raw_images: Images, known: np.ndarray
+    found: Memorization,
+    generated: Images,
+    numbers: np.ndarray,
+    raw_images: Images,
+    known: np.ndarray,
 ) -> Image.Image:
     """Above, the generated images in [-1, 1] most like a copy; below, the real ones, uint8."""
     most = found.ratio.argsort()[:SHOWN].numpy()
@@ -46,10 +73,10 @@ def pairs(first: Images, second: Images, names: tuple[str, str]) -> Image.Image:
     return media.captioned(list(zip(names, strips, strict=True)))
 
 
-def write(result: Any, generated: Images, numbers: np.ndarray, data: Any, out: Path) -> None:
+def write(result: Result, generated: Images, numbers: np.ndarray, data: Any, out: Path) -> None:
     """The pictures that belong to a ``quality.Result``: ``nearest.png``, ``prevalence.png``."""
-    if result.memory is not None:
-        picture = nearest(result.memory, generated, numbers, data.raw_images, result.known)
+    if result.memorization is not None and result.known is not None:
+        picture = nearest(result.memorization, generated, numbers, data.raw_images, result.known)
         media.save_png(picture, out / "nearest.png")
     for score in result.scores.values():
         if "labels" in score.more:

@@ -40,7 +40,7 @@ def sample(cfg: DictConfig) -> None:
         from facegan import media
 
         columns = min(8, len(first))
-        media.save_png(media.grid(first, columns), out / "grid.png")
+        media.save_png(media.grid(first, columns), out / media.SHEET)
     log.info("%s faces of seed %d are in %s", f"{cfg.n:,}", cfg.seed, out)
 
 
@@ -73,7 +73,7 @@ def _batches(model: "GAN", cfg: DictConfig) -> Iterator["Tensor"]:
         for start in range(0, cfg.n, cfg.batch_size):
             count = min(cfg.batch_size, cfg.n - start)
             z = sample_latents(count, model.hp.latent_dim, cfg.seed, start, cfg.truncation)
-            yield to_uint8(model.sample(z.to(model.device))).cpu()
+            yield to_uint8(model.sample(z)).cpu()
             bar.update(count)
 
 

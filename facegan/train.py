@@ -10,6 +10,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,6 @@ def train(cfg: DictConfig) -> float | None:
     processes = config.count_of(cfg.trainer.devices)
     with config.own_gpus(cfg, processes):
         if processes > 1 and not launch.started():
-            config.record(cfg)
             launch.run_ranks(config.resolved(cfg), processes)
         else:
             _train(cfg)
@@ -66,7 +66,7 @@ def _train(cfg: DictConfig) -> None:
     from facegan.callbacks.history import History
     from facegan.callbacks.objective import Objective
     from facegan.loggers import finish
-    from facegan.sync import synchronise
+    from facegan.sync_batchnorm import convert_sync_batchnorm
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     _keep_freed_memory()
@@ -79,9 +79,10 @@ def _train(cfg: DictConfig) -> None:
     if not cfg.trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     callbacks.sort(key=_turn)
-    objective = Objective(cfg.objective.metric, cfg.objective.mode, cfg.run_dir)
+    objective = Objective(cfg.objective.metric, cfg.objective.mode)
     _check_objective(cfg, callbacks)
-    callbacks += [objective, History(cfg.run_dir, _goes_on(cfg))]
+    history = History(cfg.run_dir, _goes_on(cfg), partial(config.record, cfg))
+    callbacks = [history, *callbacks, objective]
     loggers = list((config.build(cfg, "logger") or {}).values())
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
     trainer: Trainer = config.build(
@@ -93,13 +94,12 @@ def _train(cfg: DictConfig) -> None:
         sync_batchnorm=False,  # Lightning would have the averaged generator wait for others, too
     )
     if cfg.trainer.sync_batchnorm:
-        synchronise(model.generator)
-        synchronise(model.discriminator)
+        convert_sync_batchnorm(model.generator)
+        convert_sync_batchnorm(model.discriminator)
 
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
-    config.record(cfg)
     began, before = perf_counter(), checkpoint["images_seen"] if checkpoint else 0
     launch.meet_again(trainer.strategy.root_device)
     try:
@@ -112,6 +112,12 @@ def _train(cfg: DictConfig) -> None:
         seconds = perf_counter() - began
         _conclude(cfg, model, trainer)
         _write_result(cfg, objective, model.images_seen - before, seconds)
+        expect(
+            not cfg.searched or objective.value is not None,
+            f"The objective {objective.metric} was "
+            + ("never finite" if objective.logged else "never logged")
+            + ": name a metric in objective.metric that the loggers show.",
+        )
 
 
 def _turn(callback: Any) -> int:
@@ -181,14 +187,13 @@ def _check_values(cfg: DictConfig) -> None:
 def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
     """What a search or early stopping waits for has to be measured: say so before training."""
     from facegan.callbacks.objective import EarlyStopping
-    from facegan.callbacks.quality import Quality
 
     watched = cfg.searched or any(isinstance(c, EarlyStopping) for c in callbacks)
+    family = cfg.objective.metric.partition("/")[0]
+    measuring = {getattr(callback, "family", None) for callback in callbacks}
     expect(
-        not watched
-        or not cfg.objective.metric.startswith("quality/")
-        or any(isinstance(callback, Quality) for callback in callbacks),
-        f"The objective {cfg.objective.metric} is not measured without the callback quality: add "
+        not watched or family not in ("quality", "clusters") or family in measuring,
+        f"The objective {cfg.objective.metric} is not measured without the callback {family}: add "
         "it to callbacks=[...], or name another metric in objective.metric.",
     )
 
@@ -312,12 +317,6 @@ def _write_result(cfg: DictConfig, objective: "Objective", seen: int, seconds: f
         "images_per_second": round(seen / seconds, 1),
     }
     write_json(Path(cfg.run_dir) / launch.RESULT, result)
-    expect(
-        not cfg.searched or objective.value is not None,
-        f"The objective {objective.metric} was "
-        + ("never finite" if objective.logged else "never logged")
-        + ": name a metric in objective.metric that the loggers show.",
-    )
 
 
 def _short(path: str) -> Path:
@@ -329,7 +328,10 @@ def _short(path: str) -> Path:
 def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
     """Say where things are and what to do with them."""
     run_dir = _short(cfg.run_dir)
-    ended = "Done" if trainer.current_epoch == trainer.max_epochs else "Stopped early"
+    batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+    whole = batches >= trainer.num_training_batches  # not stopped amid an epoch by max_time
+    done = whole and trainer.current_epoch == trainer.max_epochs
+    ended = "Done" if done else "Stopped early"
     lines = [f"{ended}: {model.images_seen:,} images seen."]
     for what, path in (
         ("faces", run_dir / "samples"),

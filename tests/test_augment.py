@@ -25,14 +25,14 @@ def test_each_image_is_changed_in_its_own_way(name: str, channels: int, images: 
     assert len({tuple(image.flatten().tolist()) for image in changed}) > 16
 
 
-def test_translation_moves_by_at_most_an_eighth_and_black_moves_in():
+def test_translation_moves_by_at_most_an_eighth_and_grey_moves_in():
     white = torch.ones(200, 1, 16, 16)
     moved = augment(white, ["translation"])
-    black = (moved == -1).all(3).squeeze(1)  # rows (N, 16)
-    assert set(moved.unique().tolist()) == {-1.0, 1.0}
-    assert set(black.sum(1).tolist()) == {0, 1, 2}
-    assert black[:, 0].any()
-    assert black[:, -1].any()
+    grey = (moved == 0).all(3).squeeze(1)  # rows (N, 16)
+    assert set(moved.unique().tolist()) == {0.0, 1.0}
+    assert set(grey.sum(1).tolist()) == {0, 1, 2}
+    assert grey[:, 0].any()
+    assert grey[:, -1].any()
 
 
 def test_cutout_greys_a_square_of_half_the_side():

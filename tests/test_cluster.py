@@ -131,8 +131,8 @@ def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
 
 
 def test_classes_are_no_quantities():
-    from facegan.callbacks.clusters import read_points
     from facegan.clustering import Labels, Settings
+    from facegan.points import read_points
 
     labels = Labels(np.array([[0], [2], [1], [2]]), ["digit"])
     points = read_points(Settings(space="attributes"), None, None, np.arange(4), labels).real

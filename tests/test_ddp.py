@@ -86,7 +86,7 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
 @pytest.mark.slow
 def test_two_ranks_measure_the_quality_that_one_measures(tmp_path: Path, data_dir: Path):
     still = ["model.lr_g=1e-12", "model.lr_d=1e-12"]  # so that both have the same generator
-    options = [*TINY, *still, "callbacks=[checkpoints,quality]", "quality.n=45"]
+    options = [*TINY, *still, "callbacks=[checkpoints,quality]", "quality.n=150"]
     options += ["trainer.max_epochs=1", "quality.metrics=[kd,prdc,swd]", f"data_dir={data_dir}"]
     for devices in (1, 2):
         command = [sys.executable, "-m", "facegan.train", *options, f"trainer.devices={devices}"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facegan import classify, evaluate, sample
 from facegan.errors import InputError
-from facegan.extractors import extractor
+from facegan.extractors import load_extractor
 
 Run = Callable[..., tuple[int, str]]
 
@@ -80,13 +80,14 @@ def test_a_folder_of_pictures_is_scored_with_the_same_ruler(
     run: Run, trained: Path, tmp_path: Path
 ):
     pictures, alone = tmp_path / "pictures", tmp_path / "alone"
-    run(sample, f"ckpt={trained}", "n=100", f"out={pictures}", "grid=false")
+    run(sample, f"ckpt={trained}", "n=100", f"out={pictures}")
     size = ["dataset.image_size=16", "dataset.channels=3", f"data_dir={tmp_path}/data"]
     data = ["dataset=synthetic", "dataset.n=200", *size]
     status, output = run(evaluate, f"samples={pictures}", *PIXELS, *data, f"out={alone}")
     assert status == 0, output
     run(evaluate, f"ckpt={trained}", *PIXELS, f"data_dir={tmp_path}/data")
     theirs = json.loads((alone / "evaluation.json").read_text())
+    assert theirs["of"] == 100  # and not the sheet of all of them
     ours = json.loads((trained / "evaluation" / "last" / "evaluation.json").read_text())
     for name in ("kd_pixels", "coverage_pixels", "swd"):
         assert theirs[name]["value"] == pytest.approx(ours[name]["value"], rel=1e-3), name
@@ -124,7 +125,7 @@ def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Pat
     [
         (["metrics=[fide]"], "metrics must be one of fd, kd, is, prdc, swd, msssim, prevalence"),
         (["metrics=[is]"], "needs a network that tells classes apart, not pixels"),
-        (["metrics=[prevalence]"], "use extractor cnn"),
+        (["metrics=[prevalence]"], "set extractor.kind=cnn"),
         (["metrics=[fd]"], "768 features from 100 images has a singular covariance"),
         (["kid_subset_size=500"], "set kid_subset_size=100 or less"),
         (["metrics=[new]"], "100 held-out real images or more: there are 20"),
@@ -145,14 +146,36 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert not (trained / "evaluation").exists()
 
 
+def test_a_network_for_another_size_is_refused(run: Run, trained: Path, tmp_path: Path):
+    from facegan.classifier import Classifier
+
+    network = Classifier(32, 3, 4, ["Smiling"], [0], [0.5])
+    path = tmp_path / "larger.ckpt"
+    torch.save(
+        {"state_dict": network.state_dict(), "hyper_parameters": dict(network.hparams)}, path
+    )
+    options = [*SMALL, "metrics=[kd]", "extractor.kind=cnn", f"extractor.weights={path}"]
+    status, output = run(evaluate, f"ckpt={trained}", *options)
+    assert status == 2
+    assert "was made for (3, 32) (channels, pixels), and synthetic has (3, 16)" in output
+
+
+def test_nothing_is_measured_where_nothing_can_be_written(run: Run, trained: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    status, output = run(evaluate, f"ckpt={trained}", *PIXELS, f"out={tmp_path}/file/out")
+    assert status == 2
+    assert "Nothing can be written" in output
+    assert "kd_pixels" not in output
+
+
 def test_a_torchvision_model_reads_what_is_before_its_last_layer(tmp_path: Path):
     from torchvision.models import resnet18
 
     torch.save(resnet18(weights=None).state_dict(), tmp_path / "weights.pt")
-    read = extractor("resnet18", str(tmp_path / "weights.pt"))
+    read = load_extractor("resnet18", str(tmp_path / "weights.pt"))
     assert read.read(torch.rand(2, 1, 16, 16)).shape == (2, 512)
     with pytest.raises(InputError, match="weights of resnet18 cannot be loaded"):
-        extractor("resnet18", str(tmp_path / "none.pt"))
+        load_extractor("resnet18", str(tmp_path / "none.pt"))
 
 
 def test_a_generator_is_within_the_noise_of_itself_and_not_of_another(
@@ -206,10 +229,10 @@ def test_a_comparison_takes_two_runs(run: Run, given: str, sentence: str):
     assert sentence in output
 
 
-def test_ten_classes_have_an_inception_score_of_their_own_name():
+def test_a_networks_answers_come_after_its_features():
     from facegan.extractors import Extractor
 
-    read = Extractor("cnn", "key", lambda images: images.flatten(1), 2, ("0", "1"), exclusive=True)
+    read = Extractor("cnn", "key", lambda images: images.flatten(1), 2, ("0", "1"), multiclass=True)
     vectors = torch.arange(12.0).reshape(2, 6)
     assert torch.equal(read.features(vectors), vectors[:, :4])
     assert torch.equal(read.logits(vectors), vectors[:, 4:])

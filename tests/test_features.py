@@ -39,8 +39,8 @@ def test_statistics_can_be_saved_and_put_back():
 
 def test_layers_are_a_part_of_all_features():
     discriminator = network().eval()
-    everything = features.extractor("features", discriminator)(images())
-    parts = [features.extractor("features", discriminator, [n])(images()) for n in (1, 2)]
+    everything = features.reader("features", discriminator)(images())
+    parts = [features.reader("features", discriminator, [n])(images()) for n in (1, 2)]
     assert torch.equal(torch.cat(parts, 1), everything)
     assert everything.shape == (8, discriminator.num_features)
 
@@ -48,11 +48,11 @@ def test_layers_are_a_part_of_all_features():
 @pytest.mark.parametrize("layers", [[], [0], [3], "2", [1.5], 2])
 def test_layers_that_are_not_there_are_refused(layers: object):
     with pytest.raises(InputError, match=r"numbered 1 .* to 2"):
-        features.extractor("features", network(), layers)  # type: ignore[arg-type]
+        features.reader("features", network(), layers)  # type: ignore[arg-type]
 
 
 def test_pixels_are_the_images_themselves():
-    assert torch.equal(features.extractor("pixels")(images()), images().flatten(1))
+    assert torch.equal(features.reader("pixels")(images()), images().flatten(1))
 
 
 # ---------------------------------------------------------------------- reduction

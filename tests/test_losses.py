@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from facegan.losses import LOSSES, gradient_penalty, smoothing_loss, squared_gradient_norm
+from facegan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradient_norm
 from facegan.networks import Discriminator
 
 REAL, FAKE = torch.tensor([2.0, -0.5]), torch.tensor([0.5, -1.0])
@@ -58,9 +58,9 @@ def test_logits_of_any_size_give_finite_losses_and_gradients(name: str):
 
 def test_smoothing_is_one_sided():
     confident = torch.full((4,), 50.0)
-    assert smoothing_loss(confident, -confident, 0.1) > 1  # too sure of real images
+    assert smoothed_bce(confident, -confident, 0.1) > 1  # too sure of real images
     assert LOSSES["bce"].d(confident, -confident) < 1e-6
-    torch.testing.assert_close(smoothing_loss(REAL, FAKE, 0.0), LOSSES["bce"].d(REAL, FAKE))
+    torch.testing.assert_close(smoothed_bce(REAL, FAKE, 0.0), LOSSES["bce"].d(REAL, FAKE))
 
 
 def linear(images: torch.Tensor) -> torch.Tensor:

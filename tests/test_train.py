@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from facegan import sample as sample_module
+from facegan import train as train_module
 from facegan.callbacks.samples import Samples
 from facegan.gan import GAN
 
@@ -133,6 +134,29 @@ def test_a_run_killed_between_its_best_and_its_last_checkpoint(train, tmp_path: 
 
 
 def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(
+    train, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(self: GAN, _: object, batch_idx: int) -> None:
+        if batch_idx == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(self, _, batch_idx)
+
+    step = GAN.training_step
+    with monkeypatch.context() as patch:
+        patch.setattr(GAN, "training_step", interrupt)
+        assert train("trainer.max_epochs=2")[0] == 128 + signal.SIGTERM
+    status, output = run(train_module, f"resume={tmp_path}/run", "dataset.batch_size=16")
+    assert status == 2, output
+    assert "set dataset.global_batch_size=8" in output
+    status, output = run(
+        train_module, f"resume={tmp_path}/run"
+    )  # what was refused is not part of it
+    assert status == 0, output
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 2 * 72
+
+
+def test_a_run_from_a_checkpoint_amid_an_epoch_of_other_data_sees_all_of_its_own(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def interrupt(self: GAN, _: object, batch_idx: int) -> None:
@@ -144,13 +168,11 @@ def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(
     with monkeypatch.context() as patch:
         patch.setattr(GAN, "training_step", interrupt)
         assert train("trainer.max_epochs=2")[0] == 128 + signal.SIGTERM
-    status, output = train(f"resume={tmp_path}/run", "dataset.batch_size=16")
-    assert status == 2, output
-    assert "set dataset.global_batch_size=8" in output
-    status, output = train(f"resume={tmp_path}/run")
+    other = ["dataset.draw_seed=1", f"hydra.run.dir={tmp_path}/other", "trainer.max_epochs=1"]
+    status, output = train(f"ckpt={tmp_path}/run", *other)
     assert status == 0, output
-    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 2 * 72
+    last = tmp_path / "other" / "checkpoints" / "last.ckpt"
+    assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 4 * 8 + 72
 
 
 def test_the_time_that_a_run_may_take_is_counted_anew(train, tmp_path: Path):
@@ -423,3 +445,17 @@ def test_the_objective_is_of_this_run_alone(train, tmp_path: Path):
     second = json.loads((tmp_path / "second" / "result.json").read_text())
     assert second["epoch"] == 3
     assert second["objective"] != first["objective"]
+
+
+def test_a_mistyped_objective_is_noticed_after_the_first_epoch(train, tmp_path: Path):
+    status, output = train("objective.metric=loss/D", "trainer.max_epochs=3")
+    assert status == 2
+    assert "objective.metric=loss/D is not measured, unlike loss/d, loss/g" in output
+
+
+def test_a_home_directory_in_a_path_is_expanded(train, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    status, output = train("data_dir=~/packed", "trainer.max_epochs=1")
+    assert status == 0, output
+    assert list((tmp_path / "home" / "packed").glob("synthetic-*"))
+    assert not (tmp_path / "~").exists()

@@ -109,7 +109,7 @@ def lightning_steps(size: int, width: int, batch: int, block: Callable[[], bool]
             f"data_dir={folder}",
             f"hydra.run.dir={folder}/run",
         ]
-        sys.stderr = nowhere  # the progress bar costs what it costs, unseen
+        sys.stdout = sys.stderr = nowhere  # the progress bar costs what it costs, unseen
         train.main()
 
 

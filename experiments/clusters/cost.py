@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from facegan import cluster_report, clustering
-from facegan.callbacks.clusters import read_points
 from facegan.data.synthetic import Synthetic
 from facegan.gan import GAN
+from facegan.points import read_points
 from facegan.train import _keep_freed_memory
 
 FACES, EPOCH = 20_000, 20_000

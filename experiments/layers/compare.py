@@ -10,33 +10,20 @@ line, real validation images against real test images, is as good as it gets.
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from facegan import GAN
 from facegan.data.celeba import CelebA
-from facegan.gan import read_checkpoint
+from facegan.gan import load_gan
 from facegan.latent import sample_latents
 from facegan.media import to_uint8
+from facegan.metrics.frechet import frechet_distance, moments
 
 COMPONENTS, COUNT = 64, 2_000
 
 
-def frechet(x: np.ndarray, y: np.ndarray) -> float:
-    """Between two sets of features (N, F), taken for Gaussian (Dowson & Landau 1982)."""
-    covariances = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    # trace of the square root of a product: the eigenvalues are real and not negative
-    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(min=0))
-    distance = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
-    return float(distance + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * roots.sum())
-
-
-def flat(images: torch.Tensor) -> np.ndarray:
-    return images.flatten(1).double().numpy() / 255
-
-
-def real(data: CelebA, split: str, count: int) -> np.ndarray:
-    return flat(next(iter(data.loader(split, batch_size=count, limit=count)))[0])
+def flat(images: torch.Tensor) -> torch.Tensor:
+    """uint8 images as vectors of values in [0, 1]."""
+    return images.flatten(1).double() / 255
 
 
 def main() -> None:
@@ -46,25 +33,32 @@ def main() -> None:
     parser.add_argument("--data-dir", default="data")
     options = parser.parse_args()
 
-    models = {run: GAN.load_from_checkpoint(read_checkpoint(run)["path"]) for run in options.runs}
+    models = {run: load_gan(run, "cpu")[0] for run in options.runs}
     size = next(iter(models.values())).hp.image_size
     data = CelebA(root=options.root, data_dir=options.data_dir, image_size=size)
     train, val, test = (
-        real(data, split, count)
+        flat(data.raw_images(data.store.rows(split)[:count]))
         for split, count in (("train", 10_000), ("val", COUNT), ("test", COUNT))
     )
-    mean = train.mean(axis=0)
-    components = np.linalg.svd(train - mean, full_matrices=False)[2][:COMPONENTS].T
+    mean = train.mean(0)
+    components = torch.linalg.svd(train - mean, full_matrices=False).Vh[:COMPONENTS].T
+
+    def distance_to_test(images: torch.Tensor) -> float:
+        ours, theirs = (moments([(part - mean) @ components]) for part in (images, test))
+        return frechet_distance(ours, theirs)
 
     print("| | parameters of G, D | images seen | Fréchet distance |\n|---|---:|---:|---:|")
     for run, model in models.items():
-        z = sample_latents(COUNT, model.hp.latent_dim, seed=1)
-        fake = flat(to_uint8(model.sample(z)))
-        score = frechet((fake - mean) @ components, (test - mean) @ components)
-        sizes = [sum(p.numel() for p in net.parameters()) for net in
-                 (model.generator, model.discriminator)]  # fmt: skip
-        print(f"| {run.name} | {sizes[0]:,}, {sizes[1]:,} | {model.images_seen:,} | {score:.2f} |")
-    print(f"| real | | | {frechet((val - mean) @ components, (test - mean) @ components):.2f} |")
+        fake = flat(to_uint8(model.sample(sample_latents(COUNT, model.hp.latent_dim, seed=1))))
+        sizes = [
+            sum(weights.numel() for weights in network.parameters())
+            for network in (model.generator, model.discriminator)
+        ]
+        print(
+            f"| {run.name} | {sizes[0]:,}, {sizes[1]:,} | {model.images_seen:,} | "
+            f"{distance_to_test(fake):.2f} |"
+        )
+    print(f"| real | | | {distance_to_test(val):.2f} |")
 
 
 if __name__ == "__main__":

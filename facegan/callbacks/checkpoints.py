@@ -90,6 +90,7 @@ class SaveOnSignal(pl.Callback):
         self._received: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._first = trainer.is_global_zero
         for signum in SIGNALS:
             signal.signal(signum, self._receive)
 
@@ -97,6 +98,8 @@ class SaveOnSignal(pl.Callback):
         if self._received is not None:
             raise KeyboardInterrupt
         self._received = signum
+        if self._first:
+            os.write(2, b"\nStopping after this step with a checkpoint; once more: at once.\n")
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         # Of the next batch: what the last one had to log is written by now.

@@ -2,8 +2,6 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -12,17 +10,14 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from PIL import Image
-from torch import Tensor
-from tqdm import tqdm
 
 from facegan import cluster_report, clustering, features, media, plots
-from facegan.callbacks.turns import is_due, on_the_first, ranks_of
-from facegan.clustering import Labels, Result, Settings
-from facegan.errors import expect, expect_int
-from facegan.features import Ranks, Reduction
+from facegan.callbacks.epoch_end import is_due, log_metrics, on_rank_zero, ranks_of
+from facegan.clustering import Result, Settings
+from facegan.errors import expect_int
 from facegan.files import append_csv, read_csv
-from facegan.latent import mix_seed, sample_latents
 from facegan.loggers import log_picture, log_table
+from facegan.points import Points, chosen_labels, read_points
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +33,8 @@ class Clusters(pl.Callback):
 
     Several devices share the reading of features; the first one clusters, and all log its numbers.
     """
+
+    family = "clusters"  # of its metrics
 
     def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
         expect_int("callbacks.clusters.every_n_epochs", every_n_epochs, at_least=1)
@@ -58,7 +55,7 @@ class Clusters(pl.Callback):
         digest = hashlib.sha256(str(data.store.path.name).encode() + self._rows.tobytes()).digest()
         self._images = np.frombuffer(digest, np.uint8).copy()  # which these are
         if settings.space == "features":
-            features.extractor("features", pl_module.discriminator, settings.layers)
+            features.reader("features", pl_module.discriminator, settings.layers)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if pl_module.images_seen == 0:
@@ -69,7 +66,7 @@ class Clusters(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if is_due(trainer, self.every_n_epochs):
             metrics = self._cluster(trainer, pl_module, trainer.current_epoch + 1)
-            pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
+            log_metrics(pl_module, metrics)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         rows = read_csv(self.directory / "metrics.csv")
@@ -101,16 +98,16 @@ class Clusters(pl.Callback):
             self._rows,
             self._labels,
             ranks_of(trainer),
-            show_progress=trainer.progress_bar_callback is not None,
+            quiet=trainer.progress_bar_callback is None,
         )
-        return on_the_first(
+        return on_rank_zero(
             trainer,
             lambda: self._analyse(trainer, points, epoch, pl_module.images_seen, began),
             "cluster",
         )
 
     def _analyse(
-        self, trainer: pl.Trainer, points: "Points", epoch: int, seen: int, began: float
+        self, trainer: pl.Trainer, points: Points, epoch: int, seen: int, began: float
     ) -> dict[str, float]:
         result = clustering.analyse(
             points.real, self._labels, self.settings, self._assignments, points.generated
@@ -123,7 +120,7 @@ class Clusters(pl.Callback):
         return {f"clusters/{name}": value for name, value in result.scores.items()}
 
     def _write(
-        self, trainer: pl.Trainer, result: Result, points: "Points", epoch: int, seen: int
+        self, trainer: pl.Trainer, result: Result, points: Points, epoch: int, seen: int
     ) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         sheet = cluster_report.sheet(
@@ -142,98 +139,6 @@ class Clusters(pl.Callback):
         log_table(trainer.loggers, "clusters/attributes", cluster_report.TABLE, rows, seen)
         if epoch > 0 and result.coverage and result.coverage.unvisited:
             log.info("Epoch %d: %s", epoch, cluster_report.unvisited(result))
-
-
-# ---------------------------------------------------------------------- shared with facegan.cluster
-
-
-def chosen_labels(data: Any, rows: np.ndarray, settings: Settings) -> Labels:
-    """The labels (len(rows), L) of ``clustering.attributes``."""
-    store = data.store
-    labels = clustering.choose_labels(
-        "clustering.attributes",
-        settings.attributes,
-        store.label_names,
-        store.labels[rows].astype(np.int64),
-        store.class_names,
-    )
-    expect(
-        settings.space != "attributes" or bool(labels.names),
-        f"clustering.space=attributes needs labels, and {data.name} has none: "
-        "use clustering.space=features.",
-    )
-    return labels
-
-
-@dataclass
-class Points:
-    """Real images (N, c) and generated ones (M, c) as points, and how they became that.
-
-    ``images_of`` shows generated ones by number, uint8. ``reduction`` and ``network`` are ``None``
-    where they had no part in it.
-    """
-
-    real: np.ndarray
-    generated: np.ndarray
-    images_of: Callable[[np.ndarray], Tensor] | None = None
-    reduction: Reduction | None = None
-    network: torch.nn.Module | None = None
-
-
-def read_points(
-    settings: Settings,
-    data: Any,
-    gan: Any,
-    rows: np.ndarray,
-    labels: Labels,
-    ranks: Ranks | None = None,
-    show_progress: bool = True,
-) -> Points:
-    """Turn ``rows`` of ``data``, and images of the generator, into points to cluster.
-
-    Every one of ``ranks`` has to call it, and all get the same.
-    """
-    if settings.space == "attributes":
-        # A class is one of many, not a quantity: a column for each.
-        return Points(labels.binary()[1].astype(np.float32), np.zeros((0, 1)))
-    device = gan.device
-
-    def real_images(numbers: np.ndarray) -> Tensor:
-        return data.images(numbers, device)
-
-    network = None
-    if settings.space == "features":
-        known = data.subset("train", features.CALIBRATION_IMAGES, settings.seed)
-        network = features.calibrated(gan.discriminator, real_images, known)
-    read = features.extractor(settings.space, network, settings.layers)
-    total = len(rows) + settings.generated
-    hidden = None if show_progress else True  # None: where there is no terminal
-    with tqdm(total=total, desc="Clustering", unit="img", leave=False, disable=hidden) as bar:
-
-        def watched(vectors: Iterator[Tensor]) -> Iterator[Tensor]:
-            for chunk in vectors:
-                yield chunk
-                bar.update(len(chunk))
-
-        real = features.stream(read, real_images, rows, ranks)
-        reduction, points = features.reduce(
-            watched(real), len(rows), settings.components, seed=settings.seed
-        )
-        if not settings.generated:
-            nothing = np.zeros((0, points.shape[1]))
-            return Points(points.numpy(), nothing, None, reduction, network)
-        z = sample_latents(settings.generated, gan.hp.latent_dim, mix_seed(settings.seed, 2))
-
-        def faces(numbers: np.ndarray) -> Tensor:
-            return gan.sample(z[numbers].to(device))
-
-        drawn = features.stream(read, faces, np.arange(len(z)), ranks)
-        fallen = torch.cat([reduction(chunk.cpu()) for chunk in watched(drawn)])
-
-    def shown(numbers: np.ndarray) -> Tensor:
-        return media.to_uint8(faces(numbers)).cpu()
-
-    return Points(points.numpy(), fallen.numpy(), shown, reduction, network)
 
 
 def _curves(rows: list[dict[str, str]]) -> Image.Image:

@@ -6,6 +6,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
+from facegan.callbacks.epoch_end import log_metrics
+
 
 class ProgressBar(TQDMProgressBar):
     """Lightning's bar with the images a GAN has seen, and epochs counted from 1."""
@@ -42,9 +44,5 @@ class Throughput(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         images: Any = pl_module.images_seen - self._seen
-        pl_module.log_dict(
-            {
-                "speed/images_per_second": images / max(self._ended - self._began, 1e-9),
-                "step": float(pl_module.images_seen),
-            }
-        )
+        seconds = max(self._ended - self._began, 1e-9)
+        log_metrics(pl_module, {"speed/images_per_second": images / seconds})

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from facegan import media, plots, quality_report
-from facegan.callbacks.turns import is_due, on_the_first, ranks_of
+from facegan.callbacks.epoch_end import is_due, log_metrics, on_rank_zero, ranks_of
 from facegan.errors import expect, expect_int
 from facegan.files import append_csv, read_csv
 from facegan.latent import sample_latents
@@ -31,6 +31,8 @@ class Quality(pl.Callback):
     Several devices share the reading; the first one measures, and all log its numbers. Training is
     not touched by it: neither its networks nor its random state.
     """
+
+    family = "quality"  # of its metrics
 
     def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
         expect_int("callbacks.quality.every_n_epochs", every_n_epochs, at_least=1)
@@ -59,10 +61,17 @@ class Quality(pl.Callback):
                 f"set objective.mode={direction}.",
             )
 
+    def state_dict(self) -> dict[str, Any]:
+        """How it measures, so that scores are compared with their like."""
+        settings, extractor = self.settings, self._ruler.extractor
+        how = [settings.n, settings.real, settings.split, settings.seed]
+        how += [settings.kid_subsets, settings.kid_subset_size, extractor.name, extractor.key]
+        return {"how": how}
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if is_due(trainer, self.every_n_epochs):
             metrics = self._measure(trainer, pl_module, trainer.current_epoch + 1)
-            pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
+            log_metrics(pl_module, metrics)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         rows = read_csv(self.directory / "metrics.csv")
@@ -83,7 +92,7 @@ class Quality(pl.Callback):
         numbers = np.arange(len(z))
 
         def generated(part: np.ndarray) -> Tensor:
-            return pl_module.sample(z[part].to(pl_module.device))
+            return pl_module.sample(z[part])
 
         quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
         vectors = self._ruler.vectors(generated, numbers, ranks_of(trainer), quiet)
@@ -95,7 +104,7 @@ class Quality(pl.Callback):
             quality_report.write(result, generated, numbers, data, self.directory)
             return {f"quality/{name}": s.value for name, s in result.scores.items()}
 
-        return on_the_first(trainer, score, "measure quality")
+        return on_rank_zero(trainer, score, "measure quality")
 
     def _write(self, result: Result, epoch: int, seen: int, began: float) -> None:
         row: dict[str, Any] = {"epoch": epoch, "step": seen}

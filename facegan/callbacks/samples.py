@@ -8,7 +8,7 @@ from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
 from facegan import media
-from facegan.callbacks.turns import is_due
+from facegan.callbacks.epoch_end import is_due
 from facegan.errors import expect_int
 from facegan.loggers import log_picture
 
@@ -29,11 +29,13 @@ class Samples(pl.Callback):
 
     @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if (self.directory / "reals.png").exists():  # a resumed run
+        if pl_module.images_seen == 0:  # what a run that was killed at once has left is not of this
+            for stale in self.directory.glob("epoch_*.png"):
+                stale.unlink()
+        elif (self.directory / "reals.png").exists():
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
-        count = self.columns**2
-        reals, _ = next(iter(data.loader("train", batch_size=count, limit=count)))
+        reals = data.raw_images(data.train_rows()[: self.columns**2])
         media.save_png(media.grid(reals, self.columns), self.directory / "reals.png")
         self._write_grid(trainer, pl_module, epoch=trainer.current_epoch)
 

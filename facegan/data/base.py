@@ -123,7 +123,7 @@ class ImageDataModule(pl.LightningDataModule):
         if global_batch_size is not None:
             expect_int("dataset.global_batch_size", global_batch_size, 1)
         self.batch_size, self.flip, self.limit = batch_size, flip, limit
-        self._together_before: int | None = None  # of the run that is resumed
+        self._resumed_global_batch_size: int | None = None
         self.global_batch_size = global_batch_size
         self.max_bad_fraction, self.seed = max_bad_fraction, seed
         self._store: Store | None = None
@@ -206,7 +206,7 @@ class ImageDataModule(pl.LightningDataModule):
         )
         if self.trainer:  # on resuming it asks for the first batch before it tells the epoch
             sampler.set_epoch(self.trainer.current_epoch)
-            seen, before = self._batches_already_seen(), self._together_before
+            seen, before = self._batches_already_seen(), self._resumed_global_batch_size
             expect(
                 seen == 0 or before in (None, batch_size * world),
                 f"The checkpoint is from amid an epoch in batches of {before} images, which cannot "
@@ -217,35 +217,24 @@ class ImageDataModule(pl.LightningDataModule):
         return self._loader(rows, sampler, batch_size, drop_last=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """How many images a batch has, of all devices together, for who resumes amid an epoch."""
+        """The global batch size, without which nobody can go on amid an epoch."""
         world = self.trainer.world_size if self.trainer else 1
-        return {"together": self.batch_size_on(world) * world}
+        return {"global_batch_size": self.batch_size_on(world) * world}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._together_before = state_dict["together"]
+        self._resumed_global_batch_size = state_dict.get("global_batch_size")
 
     def val_dataloader(self) -> DataLoader:
         """All of val, for those who validate; a GAN does not."""
-        return self.loader("val")
+        rows = self.store.rows("val")
+        return self._loader(rows, SequentialSampler(rows), self.batch_size)
 
     def _batches_already_seen(self) -> int:
-        """Of the epoch that a run stopped in the middle of, and is resumed in."""
+        """Batches of this epoch that were trained on before the checkpoint that is resumed."""
         fit: Any = self.trainer.fit_loop  # type: ignore[union-attr]
         epochs = fit.epoch_progress.current
         amid = epochs.ready > epochs.processed
         return fit.epoch_loop.batch_progress.current.processed if amid else 0
-
-    def loader(
-        self, split: str, batch_size: int | None = None, limit: int | None = None
-    ) -> DataLoader:
-        """All of ``train``, ``val`` or ``test`` in a fixed order, to evaluate on.
-
-        Batches are ``(images uint8, labels)``, the last one may be smaller; ``limit`` keeps only
-        the first so many images.
-        """
-        expect_one_of("split", split, SPLITS)
-        rows = (self.train_rows() if split == "train" else self.store.rows(split))[:limit]
-        return self._loader(rows, SequentialSampler(rows), batch_size or self.batch_size)
 
     def _loader(
         self, rows: np.ndarray, sampler: object, batch_size: int, drop_last: bool = False
@@ -262,9 +251,12 @@ class ImageDataModule(pl.LightningDataModule):
         )
 
     def subset(self, split: str, n: int | None = None, seed: int = 0) -> np.ndarray:
-        """``n`` rows of the store (``None``: all) of ``train``, ``val`` or ``test``, shuffled."""
-        expect_one_of("split", split, SPLITS)
-        rows = self.train_rows() if split == "train" else self.store.rows(split)
+        """``n`` rows of the store (``None``: all) of a split, or of ``all`` of them, shuffled."""
+        expect_one_of("split", split, (*SPLITS, "all"))
+        if split == "all":
+            rows = np.arange(len(self.store))
+        else:
+            rows = self.train_rows() if split == "train" else self.store.rows(split)
         expect(len(rows) > 0, f"{self.name} has no images in its {split} part.")
         return np.random.default_rng(seed).permutation(rows)[:n]
 

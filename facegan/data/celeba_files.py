@@ -70,10 +70,13 @@ class Found:
 def find(root: Path) -> Found | None:
     """The first of the known layouts at or under ``root``; a zip goes before a directory."""
     bases = [root, root / "celeba"]
-    if root.name == "img_align_celeba":  # the folder of pictures itself
+    around = []  # where annotations are, too, if root is the folder of pictures itself
+    if root.name == "img_align_celeba":
         bases.append(root.parent)
+        around = [root.parent, root.parent.parent]  # in Kaggle's layout one lies in another
     for base in bases:
-        annotations = [base, base / "Anno", base / "Eval"]  # these and Img: the authors' own tree
+        # Anno, Eval and Img: the authors' own tree.
+        annotations = [base, base / "Anno", base / "Eval", *around]
         for place in (base, base / "Img"):
             archive = place / "img_align_celeba.zip"
             folder = place / "img_align_celeba"
@@ -109,7 +112,11 @@ def _in_folder(path: Path) -> Listing | None:
     if not path.is_dir():
         return None
     with os.scandir(path) as entries:
-        sizes = {entry.name: entry.stat().st_size for entry in entries if _is_picture(entry.name)}
+        sizes = {
+            entry.name: entry.stat().st_size
+            for entry in entries
+            if _is_picture(entry.name) and entry.is_file()  # not a link to nothing
+        }
     return _columns(list(sizes), size=sizes.__getitem__)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from facegan.data.base import ImageDataModule
 from facegan.data.readers import FolderFiles, PictureReader
 from facegan.data.source import Source
-from facegan.errors import expect, expect_int
+from facegan.errors import InputError, expect, expect_int
+from facegan.media import SHEET
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
@@ -20,9 +21,10 @@ class Folder(ImageDataModule):
     """All pictures under ``root``; a first-level sub-folder's name is the label ``class``.
 
     Pictures of any size and mode: EXIF rotation is applied, transparency is laid over white,
-    16-bit grey is scaled. Hidden files and folders are ignored; links to folders are followed, each
-    folder once. A picture is in val or test (5 % each) by a hash of its name, so that its split
-    stays when others are added.
+    16-bit grey is scaled. Hidden files and folders are ignored, and so is ``grid.png``, the sheet
+    that ``facegan.sample`` writes beside its pictures; links to folders are followed, each once.
+    A picture is in val or test (5 % each) by a hash of its name, so that its split stays when
+    others are added.
 
     Args:
         root: the directory; ``None``: ``data_dir/folder``.
@@ -91,7 +93,7 @@ def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:
     A folder that links lead to as well is read once: else one picture might be in two splits.
     """
     seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, onerror=_cannot_look, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()
@@ -102,9 +104,15 @@ def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:
         folders[:] = sorted(visible, key=lambda name: (Path(folder, name).is_symlink(), name))
         for name in files:
             path = Path(folder, name)
-            if path.suffix.lower() in ENDINGS and not name.startswith(".") and path.is_file():
+            if name == SHEET or name.startswith("."):
+                continue
+            if path.suffix.lower() in ENDINGS and path.is_file():
                 status = path.stat()
                 yield path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns
+
+
+def _cannot_look(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be looked into ({error.strerror}).") from error
 
 
 def _split(name: str) -> int:

@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from facegan.data.parallel import Bad
 
 # Pillow widens its kernels when it shrinks (antialiasing); Lanczos looks the same and is slower.
 BICUBIC = Image.Resampling.BICUBIC
+UPRIGHT = {  # what undoes an EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 # ---------------------------------------------------------------------- where the bytes are
@@ -99,24 +108,30 @@ class PictureReader:
                     with self.files.open(start + i) as file:
                         out[i] = decode(file, self.size, self.channels, self.crop)
                 except Exception as error:  # Pillow raises a dozen kinds on broken files
+                    if _passing(error):
+                        raise
                     bad[start + i] = f"{type(error).__name__}: {error}"[:200]
         return bad
 
 
-def decode(
-    file: IO[bytes], size: int, channels: int, crop: int | None, scaled: bool = True
-) -> np.ndarray:
+def _passing(error: Exception) -> bool:
+    """Whether the system is to blame, and not the picture, which would be left out for good."""
+    system = isinstance(error, OSError) and error.errno is not None
+    return (system and not isinstance(error, FileNotFoundError)) or isinstance(error, MemoryError)
+
+
+def decode(file: IO[bytes], size: int, channels: int, crop: int | None) -> np.ndarray:
     """One picture as (channels, size, size) uint8.
 
     JPEGs are decoded at 1/2, 1/4 or 1/8 when that still leaves ``size`` pixels in the crop
-    (libjpeg does it four times as fast as decoding all and looks as good); ``scaled=False``
-    decodes all of it, for comparison. Transparency is laid over white.
+    (libjpeg does it four times as fast as decoding all and looks as good). Transparency is laid
+    over white.
     """
     with Image.open(file) as image:
         side = min(image.width, image.height, crop or image.width)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         scale = 1.0
-        if scaled and image.format == "JPEG":
+        if image.format == "JPEG":
             width = image.width
             wanted = (-(-image.width * size // side), -(-image.height * size // side))
             drafted = image.draft("L" if channels == 1 else "RGB", wanted)
@@ -124,14 +139,22 @@ def decode(
                 scale = drafted[1][2] / width  # the box in scaled pixels may end in a fraction
         box = (left * scale, top * scale, (left + side) * scale, (top + side) * scale)
         square = _eight_bit(image).resize((size, size), BICUBIC, box=box, reducing_gap=3.0)
-        if image.getexif():
-            # The centre square of a turned picture is the turned centre square, and is smaller.
-            square = ImageOps.exif_transpose(square)
+        # The centre square of a turned picture is the turned centre square, and is smaller.
+        turn = UPRIGHT.get(_orientation(image))
+        square = square if turn is None else square.transpose(turn)
         if square.mode == "RGBA":
             square = Image.alpha_composite(Image.new("RGBA", square.size, "white"), square)
         mode = "L" if channels == 1 else "RGB"
         pixels = np.asarray(square if square.mode == mode else square.convert(mode))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF tag; a picture whose metadata are damaged is taken as it is."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # of a dozen kinds, like those of broken files
+        return 1
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -64,7 +64,7 @@ class Store:
             self.class_names: dict[str, list[str]] = self.meta["class_names"]
             if not len(self.images) == len(self.labels) == len(self.splits) == len(self.names):
                 raise ValueError("its files differ in length")
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError) as error:
             raise InputError(
                 f"The prepared data in {self.path} cannot be read ({error}); "
                 "delete that directory and run again to prepare it anew."
@@ -96,7 +96,7 @@ def prepare(
     Raises:
         InputError: more bad pictures than that, no space, or a directory that cannot be written.
     """
-    path = Path(data_dir).resolve() / source.directory()
+    path = Path(data_dir).expanduser().resolve() / source.directory()
     if not path.exists():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def _build(source: Source, path: Path, max_bad_fraction: float, processes: int |
         with images.open("wb") as file:
             offset = _write_header(file, n, shape)
             file.truncate(offset + n * row_bytes)
-        bad = _fill(source, images, offset, shape, processes)
+        bad = _fill(source, images, offset, shape, processes, max_bad_fraction)
         skipped = [{"name": source.names[row], "reason": bad[row]} for row in sorted(bad)]
         _check_bad(skipped, n - len(bad), max_bad_fraction, source.origin)
         if bad:
@@ -187,8 +187,14 @@ def _build(source: Source, path: Path, max_bad_fraction: float, processes: int |
 
 
 def _fill(
-    source: Source, images: Path, offset: int, shape: tuple[int, int, int], processes: int | None
+    source: Source,
+    images: Path,
+    offset: int,
+    shape: tuple[int, int, int],
+    processes: int | None,
+    max_bad_fraction: float,
 ) -> parallel.Bad:
+    """Write all pictures; stops as soon as there are too many bad ones, which are returned."""
     n = len(source.names)
     rows = source.chunk or min(256, max(1, BLOCK_BYTES // int(np.prod(shape))))
     chunks = [(start, min(start + rows, n)) for start in range(0, n, rows)]
@@ -204,6 +210,8 @@ def _fill(
             for done, failed in results:
                 bad.update(failed)
                 bar.update(done)
+                if len(bad) > max_bad_fraction * n:
+                    break
     return bad
 
 
@@ -253,6 +261,9 @@ def _explain(error: Exception, source: Source, where: Path) -> str:
             f"Not enough disk space to prepare {source.name} in {where} ({error.strerror}): it "
             f"takes {need:.2f} GB; make room there or set data_dir to another disk."
         )
+    named = getattr(error, "filename", None)
+    if named and not Path(named).is_relative_to(where):
+        return f"{source.name}: {named} cannot be read ({error})."
     return (
         f"Cannot prepare {source.name} in {where} ({error}); "
         "set data_dir to a directory that can be written."

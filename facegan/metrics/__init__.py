@@ -3,6 +3,7 @@
 Pure functions over float tensors (N, d) as an extractor gives them, on the CPU.
 """
 
+FIELD_NAMES = {"fd": "fid", "kd": "kid"}  # what the field calls them, with Inception
 METRICS = ("fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "new")
 BETTER = {  # the direction in which a score improves
     **dict.fromkeys(("fd", "fid", "kd", "kid", "swd", "prevalence", "copies"), "min"),
@@ -15,6 +16,14 @@ def better(name: str) -> str | None:
     return BETTER.get(name.partition("_")[0].partition("/")[0])
 
 
+FID_LAYER = 2048  # of Inception: its last one, by its width
+
+
+def network_name(kind: str, layer: int | None = None) -> str:
+    """What ``kind`` is called in scores where its ``layer`` is read; ``None``: the last."""
+    return kind if layer in (None, FID_LAYER) else f"{kind}_{layer}"
+
+
 def name_of(score: str, extractor: str) -> str:
     """What ``score`` is called where ``extractor`` reads the images: ``fid``, or ``fd_cnn`` …
 
@@ -24,5 +33,5 @@ def name_of(score: str, extractor: str) -> str:
     if score.startswith(("swd", "msssim")):  # of the pixels themselves
         return score
     if extractor == "inception":
-        return {"fd": "fid", "kd": "kid"}.get(score, score)
+        return FIELD_NAMES.get(score, score)
     return f"{score}_{extractor}"

@@ -4,23 +4,16 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from facegan.metrics.uncertainty import groups
+from facegan.metrics.uncertainty import Estimate, group_mean_estimate, groups
 
 KERNEL = 11  # pixels
-BETAS = (
-    0.0448,
-    0.2856,
-    0.3001,
-    0.2363,
-    0.1333,
-)  # of the scales, from the finest (Wang et al. 2003)
+BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from the finest scale (Wang et al. 2003)
 
 
-def inception_scores(logits: Tensor) -> list[float]:
-    """The Inception Score (Salimans et al. 2016) of each tenth of ``logits`` (N, classes).
+def inception_score(logits: Tensor) -> Estimate:
+    """The Inception Score (Salimans et al. 2016): the mean over the tenths of ``logits`` (N, K).
 
-    Their mean is the score: between 1, where every image has the same class or none has any, and
-    the number of classes.
+    Between 1, where every image has the same class or none has any, and the number of classes K.
     """
     scores = []
     for part in groups(len(logits)):
@@ -28,7 +21,7 @@ def inception_scores(logits: Tensor) -> list[float]:
         share = likelihood.exp()
         information = (share * (likelihood - share.mean(0).log())).sum(1).mean()
         scores.append(float(information.exp()))
-    return scores
+    return group_mean_estimate(scores)
 
 
 def pair_similarities(images: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def moments(chunks: Iterable[Tensor]) -> Moments:
     return Moments(count, mean + shift, covariance)
 
 
-def together(parts: Sequence[Moments]) -> Moments:
+def merge(parts: Sequence[Moments]) -> Moments:
     """The moments of all vectors of ``parts``, which need not be at hand any more."""
     count = sum(part.count for part in parts)
     mean = torch.stack([part.count * part.mean for part in parts]).sum(0) / count
@@ -53,14 +53,13 @@ def together(parts: Sequence[Moments]) -> Moments:
     return Moments(count, mean, scatter / (count - 1))
 
 
-def frechet_distance(a: Moments, b: Moments, allow_singular: bool = False) -> float:
+def frechet_distance(a: Moments, b: Moments) -> float:
     """``|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2))``; 0 for the same distribution.
 
     Raises InputError where there are no more vectors than dimensions, since the covariance is
-    singular then and the distance mostly says how few there are; ``allow_singular``: not.
+    singular then and the distance mostly says how few there are.
     """
-    if not allow_singular:
-        expect_nonsingular(min(a.count, b.count), len(a.mean))
+    expect_nonsingular(min(a.count, b.count), len(a.mean))
     # The trace of (A B)^(1/2) is that of (A^(1/2) B A^(1/2))^(1/2), which is symmetric.
     cross = torch.linalg.eigvalsh(a.root @ b.covariance @ a.root).clamp_min(0).sqrt().sum()
     traces = a.covariance.trace() + b.covariance.trace()

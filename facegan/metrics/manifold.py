@@ -4,60 +4,64 @@ Precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991), density and
 al. 2020, arXiv:2002.09797).
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from facegan.errors import expect
+from facegan.metrics.uncertainty import GROUPS, Estimate, group_numbers, mean_estimate
 
 ROWS = 1024  # of distances held at a time
 
 
-@dataclass(frozen=True)
-class Manifold:
-    """What each image says of its neighbours: a metric is the mean of its tensor.
-
-    Attributes:
-        precision: whether each generated image (M,) lies within reach of a real one.
-        recall: whether each real image (N,) lies within reach of a generated one.
-        density: how many real images reach each generated one (M,), over the number expected;
-            the only one that may exceed 1.
-        coverage: whether each real image (N,) has a generated one within reach.
-    """
-
-    precision: Tensor
-    recall: Tensor
-    density: Tensor
-    coverage: Tensor
-
-
-def manifold(real: Tensor, generated: Tensor, k: int = 3, k_density: int = 5) -> Manifold:
+def manifold(
+    real: Tensor, generated: Tensor, k: int = 3, k_density: int = 5
+) -> dict[str, Estimate]:
     """Compare vectors (N, d) with (M, d); an image reaches to its ``k``-th neighbour of its kind.
+
+    - ``precision``: the share of generated images within reach of a real one.
+    - ``recall``: the share of real images within reach of a generated one.
+    - ``density``: how many real images reach a generated one, over the number expected; the only
+      one that may exceed 1.
+    - ``coverage``: the share of real images that have a generated one within reach.
 
     ``k_density`` neighbours for density and coverage: the defaults are those of the papers.
     """
     expect_neighbours(min(len(real), len(generated)), max(k, k_density))
-    reach_real = _reach(real, k, k_density)
-    reach_generated = _reach(generated, k)
+    reach_real, reach_real_density = _reach(real, k, k_density)
+    (reach_generated,) = _reach(generated, k)
+    group = group_numbers(len(generated))
     within_real = torch.zeros(len(generated), dtype=torch.bool)
-    within_generated = torch.zeros(len(real), dtype=torch.bool)
-    covered = torch.zeros(len(real), dtype=torch.bool)
-    reached = torch.zeros(len(generated))
+    reaching = torch.zeros(len(generated))
+    recalled, covered = torch.zeros(2, len(real), GROUPS, dtype=torch.bool)  # by which tenths
     for start in range(0, len(generated), ROWS):
         part = slice(start, start + ROWS)
         gaps = torch.cdist(generated[part], real)
-        within_real[part] = (gaps <= reach_real[0]).any(1)
-        within_generated |= (gaps <= reach_generated[0][part, None]).any(0)
-        near = gaps <= reach_real[1]
-        reached[part] = near.sum(1).float()
-        covered |= near.any(0)
-    return Manifold(
-        precision=within_real.float(),
-        recall=within_generated.float(),
-        density=reached / k_density,
-        coverage=covered.float(),
-    )
+        within_real[part] = (gaps <= reach_real).any(1)
+        near = gaps <= reach_real_density
+        reaching[part] = near.sum(1).float()
+        within_generated = gaps <= reach_generated[part, None]
+        for number in group[part].unique().tolist():
+            own = group[part] == number
+            recalled[:, number] |= within_generated[own].any(0)
+            covered[:, number] |= near[own].any(0)
+    return {
+        "precision": mean_estimate(within_real.float()),
+        "recall": _any_estimate(recalled, len(generated)),
+        "density": mean_estimate(reaching / k_density),
+        "coverage": _any_estimate(covered, len(generated)),
+    }
+
+
+def _any_estimate(by_group: Tensor, generated: int) -> Estimate:
+    """Of the share of real images (N, GROUPS) that any of the ``generated`` ones do something to.
+
+    With the generated images' reach as it is among all of them.
+    """
+    count = by_group.sum(1)
+    value = float((count > 0).double().mean())
+    if generated < GROUPS:
+        return Estimate(value)
+    return Estimate(value, (count[:, None] > by_group.long()).double().mean(0).tolist())
 
 
 def expect_neighbours(images: int, most: int = 5) -> None:

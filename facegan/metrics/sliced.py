@@ -9,28 +9,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facegan.metrics.uncertainty import GROUPS, Estimate, group_numbers
+
 PATCH, PER_IMAGE, DIRECTIONS, REPEATS = 7, 128, 128, 4
 SMALLEST = 16  # pixels of the last level
 
 
-def patches(images: Tensor, seed: int = 0) -> dict[int, Tensor]:
-    """Descriptors (N * 128, C * 49) of every level, by its size in pixels.
+def patches(level: Tensor, seed: int = 0) -> Tensor:
+    """Descriptors (N * 128, C * 49) of one level (N, C, H, W) of the pyramid.
 
-    ``images`` float (N, C, H, W). The same seed takes the patches from the same places.
+    The same seed takes the patches from the same places.
     """
+    count, channels, _, size = level.shape
     generator = torch.Generator().manual_seed(seed)
-    found = {}
-    for level in pyramid(images):
-        size = level.shape[-1]
-        count = len(level) * PER_IMAGE
-        image = torch.arange(len(level)).repeat_interleave(PER_IMAGE)
-        top, left = torch.randint(0, size - PATCH + 1, (2, count), generator=generator)
-        steps = torch.arange(PATCH)
-        rows = (top[:, None] + steps)[:, None, :, None]
-        columns = (left[:, None] + steps)[:, None, None, :]
-        channels = torch.arange(level.shape[1])[None, :, None, None]
-        found[size] = level[image[:, None, None, None], channels, rows, columns].flatten(1)
-    return found
+    image = torch.arange(count).repeat_interleave(PER_IMAGE)
+    top, left = torch.randint(0, size - PATCH + 1, (2, len(image)), generator=generator)
+    steps = torch.arange(PATCH)
+    rows = (top[:, None] + steps)[:, None, :, None]
+    columns = (left[:, None] + steps)[:, None, None, :]
+    channel = torch.arange(channels)[None, :, None, None]
+    return level[image[:, None, None, None], channel, rows, columns].flatten(1)
 
 
 def pyramid(images: Tensor) -> list[Tensor]:
@@ -52,19 +50,29 @@ def _blur(images: Tensor) -> Tensor:
     return F.conv2d(padded, kernel, groups=images.shape[1])
 
 
-def sliced_wasserstein(real: Tensor, generated: Tensor, seed: int = 0) -> float:
-    """Between as many descriptors (N, d) of each kind, times 1000 as in the paper."""
-    count = min(len(real), len(generated))
-    real, generated = _normalised(real[:count]), _normalised(generated[:count])
+def sliced_wasserstein(real: Tensor, generated: Tensor, seed: int = 0) -> Estimate:
+    """Between as many descriptors (N * 128, d) of each kind, times 1000 as in the paper.
+
+    A tenth is left out of the real images, too, since both kinds have to be equally many.
+    """
+    images = min(len(real), len(generated)) // PER_IMAGE
+    group = group_numbers(images).repeat_interleave(PER_IMAGE)
+    left_out = range(GROUPS) if images >= GROUPS else ()
+    real, generated = (_normalised(kind[: len(group)]) for kind in (real, generated))
     generator = torch.Generator().manual_seed(seed)
-    distances = []
+    found = []
     for _ in range(REPEATS):
         directions = torch.randn(real.shape[1], DIRECTIONS, generator=generator)
         directions /= directions.norm(dim=0)
-        a = (real @ directions).sort(0).values
-        b = (generated @ directions).sort(0).values
-        distances.append((a - b).abs().mean())
-    return 1000 * float(torch.stack(distances).mean())
+        a, b = ((kind @ directions).T.sort(1) for kind in (real, generated))
+        tenth_a, tenth_b = group[a.indices], group[b.indices]
+        without = [
+            (a.values[tenth_a != number] - b.values[tenth_b != number]).abs().mean()
+            for number in left_out  # every direction has as many left, so that they line up
+        ]
+        found.append(torch.stack([(a.values - b.values).abs().mean(), *without]))
+    value, *replicates = (1000 * torch.stack(found).mean(0)).tolist()
+    return Estimate(value, replicates)
 
 
 def _normalised(descriptors: Tensor) -> Tensor:

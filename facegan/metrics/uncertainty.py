@@ -1,17 +1,37 @@
-"""How far a metric can be trusted: leave out a tenth of the images at a time (jackknife).
+"""How far a metric can be trusted: its values with a tenth of the images left out (jackknife).
 
-The same for every metric, whatever its formula; and since draws are kept, the difference of two
-generators that were given the same latents has an error of its own, mostly smaller than theirs.
+The same for every metric, whatever its formula. What is left out are generated images, so that two
+generators that were given the same latents can be compared on the same tenths: the error of their
+difference is mostly smaller than theirs.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.stats import t as student
 from torch import Tensor
 
 GROUPS = 10
+
+
+class Estimate(NamedTuple):
+    """A metric's value on all images, and its jackknife replicates.
+
+    Attributes:
+        replicates: the value without each tenth of the generated images; none where there are too
+            few images for that.
+    """
+
+    value: float
+    replicates: Sequence[float] = ()
+
+    @property
+    def error(self) -> float | None:
+        """One standard error, by the choice of images (Efron & Stein 1981)."""
+        return _jackknife_error(np.array(self.replicates))
 
 
 def groups(count: int) -> list[slice]:
@@ -20,43 +40,50 @@ def groups(count: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def draws_of_mean(values: Tensor) -> list[float]:
-    """The mean of ``values`` (N,) without each tenth of them; none where there are fewer than ten.
+def group_numbers(count: int) -> Tensor:
+    """To which of the ten :func:`groups` each of ``count`` images belongs: (count,) uint8."""
+    numbers = torch.empty(count, dtype=torch.uint8)
+    for number, group in enumerate(groups(count)):
+        numbers[group] = number
+    return numbers
 
-    For a metric that is a mean over images.
-    """
+
+def mean_estimate(values: Tensor) -> Estimate:
+    """Of a metric that is the mean of ``values`` (N,), one of each image."""
+    value = float(values.double().mean())
     if len(values) < GROUPS:
-        return []
-    return draws_of_groups([values[part].double().mean() for part in groups(len(values))])
+        return Estimate(value)
+    sums = torch.stack([values[group].double().sum() for group in groups(len(values))])
+    sizes = torch.tensor([group.stop - group.start for group in groups(len(values))])
+    return Estimate(value, ((sums.sum() - sums) / (len(values) - sizes)).tolist())
 
 
-def draws_of_groups(values: Sequence[float | Tensor]) -> list[float]:
-    """For a metric that is the mean of its values on ten groups: that without each of them."""
-    found = np.array([float(value) for value in values])
-    return ((found.sum() - found) / (len(found) - 1)).tolist()
+def group_mean_estimate(values: Sequence[float]) -> Estimate:
+    """Of a metric that is the mean of its ``values`` on the ten groups."""
+    found = np.array(values)
+    return Estimate(float(found.mean()), ((found.sum() - found) / (len(found) - 1)).tolist())
 
 
-def jackknife_error(draws: Sequence[float]) -> float | None:
-    """Standard error from a metric's values with one group left out (Efron & Stein 1981)."""
-    if len(draws) < 2:
-        return None
-    count = len(draws)
-    return float(np.sqrt((count - 1) * np.var(draws)))
+def paired_difference(first: Estimate, second: Estimate) -> tuple[float | None, float | None]:
+    """The standard error of ``second - first``, and the p-value of so large a difference.
 
-
-def p_of_difference(a: Sequence[float], b: Sequence[float], difference: float) -> float | None:
-    """Probability of so large a difference, or larger, by the choice of latents alone.
-
-    ``a``, ``b``: draws of both, groups of the same latents left out together. Two-sided t-test.
+    By the choice of latents alone, which both were given alike: a two-sided t-test over the tenths.
+    ``None`` where an estimate has no replicates.
     """
-    if len(a) != len(b):
-        return None
-    error = jackknife_error([x - y for x, y in zip(a, b, strict=True)])
+    if len(first.replicates) != len(second.replicates):
+        return None, None
+    error = _jackknife_error(np.array(second.replicates) - np.array(first.replicates))
     if error is None:
-        return None
+        return None, None
+    difference = second.value - first.value
     if error == 0:
-        return float(difference == 0)
-    return float(2 * student.sf(abs(difference) / error, len(a) - 1))
+        return error, float(difference == 0)
+    return error, float(2 * student.sf(abs(difference) / error, len(first.replicates) - 1))
+
+
+def _jackknife_error(replicates: np.ndarray) -> float | None:
+    count = len(replicates)
+    return float(np.sqrt((count - 1) * np.var(replicates))) if count > 1 else None
 
 
 def margin_of_share(share: np.ndarray, n: int) -> np.ndarray:

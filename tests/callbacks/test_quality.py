@@ -89,6 +89,45 @@ def test_a_resumed_run_keeps_the_best_of_before(train: Train, tmp_path: Path):
     assert read_checkpoint(best)["images_seen"] == 72 * (1 + values.index(min(values)))
 
 
+def test_a_run_directory_that_was_moved_keeps_its_best(train: Train, tmp_path: Path):
+    status, output = train(*ONLY, "trainer.max_epochs=1")
+    assert status == 0, output
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    ruined = ["model.lr_g=0.5", "model.lr_d=1e-9"]  # nothing after it is better
+    again = [f"hydra.run.dir={moved}", "trainer.max_epochs=2", *ruined]
+    status, output = train(*again, f"resume={moved}")
+    assert status == 0, output
+    values = [float(row["kd_pixels"]) for row in read_csv(moved / "quality" / "metrics.csv")]
+    assert values[1] > values[0]
+    assert read_checkpoint(moved / "checkpoints" / "best.ckpt")["images_seen"] == 72
+    assert json.loads((moved / "result.json").read_text())["epoch"] == 1
+
+
+def test_scores_by_another_ruler_are_not_compared(train: Train, tmp_path: Path):
+    assert train(*ONLY, "trainer.max_epochs=1")[0] == 0
+    options = ["quality.n=30", "trainer.max_epochs=2", "model.lr_g=0.5"]
+    status, output = train(f"resume={tmp_path}/run", *options)
+    assert status == 0, output
+    assert "measured in another way than before: the best starts anew" in output
+    best = read_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert best["images_seen"] == 144
+
+
+def test_patience_counts_measurements(train: Train, tmp_path: Path):
+    status, output = train(
+        "callbacks=[checkpoints,quality,early_stopping]",
+        "quality.n=40",
+        "trainer.max_epochs=8",
+        "callbacks.quality.every_n_epochs=3",
+        "callbacks.early_stopping.patience=2",
+        "objective.metric=quality/precision_pixels",  # noise has none
+        "objective.mode=max",
+    )
+    assert status == 0, output
+    rows = read_csv(tmp_path / "run" / "quality" / "metrics.csv")
+    assert [row["epoch"] for row in rows] == ["3", "6", "8"]
+
+
 def test_another_metric_chooses_its_own_best(train: Train, tmp_path: Path):
     status, output = train(*ONLY, "trainer.max_epochs=1")
     assert status == 0, output
@@ -124,6 +163,9 @@ def test_damaged_vectors_are_read_anew(train: Train, tmp_path: Path):
         ("quality.n=0", "quality.n must be a whole number of at least 1"),
         ("quality.n=5", "more than 5 images of each kind, not 5"),
         ("quality.extractor.kind=cnn", "set quality.extractor.kind=pixels"),
+        ("quality.extractor=cnn", "set quality.extractor.kind=cnn"),
+        ("quality.extractor.weights=X", "quality.extractor.weights=X is of a network: pixels"),
+        ("quality.extractor.layer=64", "quality.extractor.layer=64 is of the Inception network"),
         ("callbacks.quality.every_n_epochs=0", "callbacks.quality.every_n_epochs must be"),
     ],
 )

@@ -51,18 +51,23 @@ def test_the_order_follows_from_seed_and_epoch(tmp_path):
     assert len({tuple(order) for order in orders.values()}) == 3
 
 
-@pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_evaluation_sees_all_in_a_fixed_order(tmp_path, split):
-    first = ["train", "val", "test"].index(split)
-    assert rows(counted(tmp_path).loader(split, batch_size=7)) == list(range(first, 60, 3))
-    assert rows(counted(tmp_path).loader(split, limit=5)) == list(range(first, 15, 3))
+def test_validation_sees_all_in_a_fixed_order(tmp_path):
+    assert rows(counted(tmp_path, batch_size=7).val_dataloader()) == list(range(1, 60, 3))
+
+
+def test_a_subset_is_of_its_split(tmp_path):
+    data = counted(tmp_path)
+    for first, split in enumerate(["train", "val", "test"]):
+        assert sorted(data.subset(split)) == list(range(first, 60, 3))
+    assert sorted(data.subset("all")) == list(range(60))
+    assert len(data.subset("all", 7)) == 7
 
 
 def test_limit_keeps_the_first_training_images_only(tmp_path):
     data = counted(tmp_path, limit=8)
     assert sorted(rows(data.train_dataloader())) == list(range(0, 24, 3))
-    assert len(rows(data.loader("train"))) == 8
-    assert len(rows(data.loader("val"))) == 20
+    assert len(data.subset("train")) == 8
+    assert len(data.subset("val")) == 20
 
 
 def test_fewer_images_than_a_batch(tmp_path):
@@ -141,7 +146,9 @@ def test_flips_half_of_the_images_and_only_in_training(tmp_path, trainer):
     model = Looking()
     trainer(max_epochs=1).fit(model, datamodule=data)
     images, _ = model.trained[0]
-    stored, _ = data.on_after_batch_transfer(next(iter(data.loader("train", batch_size=72))))
+    stored, _ = data.on_after_batch_transfer(
+        (data.raw_images(data.train_rows()[:72]), torch.empty(0))
+    )
 
     def among(image, others) -> bool:
         return bool((others == image).flatten(1).all(1).any())

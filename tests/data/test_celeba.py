@@ -54,7 +54,9 @@ def test_the_crop_is_the_centre(tmp_path, fake_celeba):
     assert store.path != celeba(tmp_path, crop=178).store.path
 
 
-@pytest.mark.parametrize("place", ["celeba", "img_align_celeba", "authors"])
+@pytest.mark.parametrize(
+    "place", ["celeba", "img_align_celeba", "kaggle outer", "kaggle inner", "authors"]
+)
 def test_where_root_may_point(tmp_path, fake_celeba, place):
     if place == "celeba":  # root/celeba, as torchvision's root is meant
         fake_celeba.write(tmp_path / "celeba", "torchvision")
@@ -62,6 +64,10 @@ def test_where_root_may_point(tmp_path, fake_celeba, place):
     elif place == "img_align_celeba":  # the folder of pictures itself
         fake_celeba.write(tmp_path, "torchvision")
         root = tmp_path / "img_align_celeba"
+    elif place.startswith("kaggle"):
+        fake_celeba.write(tmp_path, "kaggle")
+        outer = tmp_path / "img_align_celeba"
+        root = outer if place == "kaggle outer" else outer / outer.name
     else:  # Img/, Anno/ and Eval/, as the authors have it
         fake_celeba.write(tmp_path, "zip")
         for folder, file in (

@@ -103,6 +103,13 @@ def test_too_many_bad_pictures_stop_it(tmp_path):
     assert leftovers(tmp_path) == []
 
 
+def test_too_many_bad_pictures_are_not_read_to_the_end(tmp_path):
+    marks = tmp_path / "marks"
+    with pytest.raises(InputError, match="2 of 40"):
+        prepare(source(reader=Counting((3, 5), marks), chunk=10), tmp_path / "stores")
+    assert marks.read_text() == "0\n"
+
+
 def test_a_later_run_may_allow_fewer(tmp_path):
     spoiled = source(reader=Counting((3, 5)))
     prepare(spoiled, tmp_path, max_bad_fraction=0.1)

@@ -9,18 +9,19 @@ from scipy import ndimage
 
 from facegan.errors import InputError
 from facegan.metrics import METRICS, better, name_of
-from facegan.metrics.diversity import inception_scores, pair_similarities
-from facegan.metrics.frechet import frechet_distance, moments, together
+from facegan.metrics.diversity import inception_score, pair_similarities
+from facegan.metrics.frechet import frechet_distance, merge, moments
 from facegan.metrics.kernel import kernel_distance
 from facegan.metrics.manifold import manifold
-from facegan.metrics.memory import memory
+from facegan.metrics.memorization import memorization
 from facegan.metrics.sliced import patches, pyramid, sliced_wasserstein
 from facegan.metrics.uncertainty import (
-    draws_of_groups,
-    draws_of_mean,
+    Estimate,
+    group_mean_estimate,
+    group_numbers,
     groups,
-    jackknife_error,
-    p_of_difference,
+    mean_estimate,
+    paired_difference,
 )
 
 
@@ -66,7 +67,7 @@ def test_frechet_distance_agrees_with_the_general_formula():
 def test_moments_of_parts_are_those_of_the_whole():
     points = normal(300, 5) + 7
     parts = [moments([part]) for part in points.split([100, 150, 50])]
-    whole, merged = moments([points]), together(parts)
+    whole, merged = moments([points]), merge(parts)
     assert merged.count == 300
     assert torch.allclose(merged.mean, whole.mean)
     assert torch.allclose(merged.covariance, whole.covariance)
@@ -76,7 +77,6 @@ def test_too_few_images_for_a_covariance_are_refused():
     few, many = moments([normal(5, 8)]), moments([normal(50, 8)])
     with pytest.raises(InputError, match="8 features from 5 images has a singular covariance"):
         frechet_distance(few, many)
-    assert frechet_distance(few, many, allow_singular=True) > 0
 
 
 # ---------------------------------------------------------------------- kernel
@@ -84,16 +84,29 @@ def test_too_few_images_for_a_covariance_are_refused():
 
 def test_kernel_distance_is_unbiased_and_grows_with_the_difference():
     same, deviation = kernel_distance(normal(2000, 8), normal(2000, 8, 1), 20, 500)
-    assert abs(same) < 3 * deviation
+    assert abs(same.value) < 3 * deviation
     near, _ = kernel_distance(normal(2000, 8), normal(2000, 8, 1) + 0.2, 20, 500)
     far, _ = kernel_distance(normal(2000, 8), normal(2000, 8, 1) + 0.5, 20, 500)
-    assert deviation < near < far
+    assert deviation < near.value < far.value
 
 
 def test_kernel_distance_by_hand():
     x, y = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [1.0]])
     # (xy + 1)^3: within x 27, within y 1, between 1, 1, 8, 27
-    assert kernel_distance(x, y, 1, 2)[0] == pytest.approx(27 + 1 - 2 * (1 + 1 + 8 + 27) / 4)
+    assert kernel_distance(x, y, 1, 2)[0].value == pytest.approx(27 + 1 - 2 * (1 + 1 + 8 + 27) / 4)
+
+
+def test_kernel_replicates_leave_out_a_tenth_of_the_generated_images():
+    real, generated = normal(40, 3), normal(40, 3, 1)
+    estimate, _ = kernel_distance(real, generated, subsets=1, size=40)
+    m, gram = 36, lambda a, b: (a.double() @ b.double().T / 3 + 1) ** 3
+    for number, group in enumerate(groups(40)):
+        kept = torch.ones(40, dtype=torch.bool)
+        kept[group] = False
+        left = generated[kept]
+        within = [k.sum() - k.diagonal().sum() for k in (gram(real, real), gram(left, left))]
+        expected = within[0] / (40 * 39) + within[1] / (m * (m - 1)) - 2 * gram(real, left).mean()
+        assert estimate.replicates[number] == pytest.approx(float(expected))
 
 
 def test_subsets_larger_than_the_data_are_refused():
@@ -109,8 +122,8 @@ def line(*places: float) -> torch.Tensor:
 
 
 def shares(*given, **options) -> SimpleNamespace:
-    found = vars(manifold(*given, **options))
-    return SimpleNamespace(**{name: float(values.mean()) for name, values in found.items()})
+    found = manifold(*given, **options)
+    return SimpleNamespace(**{name: estimate.value for name, estimate in found.items()})
 
 
 def test_precision_and_recall_by_hand():
@@ -168,18 +181,29 @@ def test_a_level_is_every_second_pixel_of_the_blurred_one():
 
 @pytest.mark.parametrize(("size", "levels"), [(28, [28]), (32, [32, 16])])
 def test_patches_of_every_level(size: int, levels: list[int]):
-    found = patches(torch.rand(3, 1, size, size))
-    assert list(found) == levels
-    assert all(values.shape == (3 * 128, 49) for values in found.values())
+    found = pyramid(torch.rand(3, 1, size, size))
+    assert [level.shape[-1] for level in found] == levels
+    assert all(patches(level).shape == (3 * 128, 49) for level in found)
 
 
 def test_other_textures_are_farther():
     torch.manual_seed(0)
     smooth = torch.nn.functional.avg_pool2d(torch.rand(200, 3, 34, 34), 3, 1)
     rough = torch.rand(100, 3, 32, 32)
-    a, b, c = (patches(images)[32] for images in (smooth[:100], smooth[100:], rough))
-    assert sliced_wasserstein(a, a) == 0
-    assert sliced_wasserstein(a, b) < sliced_wasserstein(a, c) / 2
+    a, b, c = (patches(pyramid(images)[0]) for images in (smooth[:100], smooth[100:], rough))
+    assert sliced_wasserstein(a, a).value == 0
+    near, far = sliced_wasserstein(a, b), sliced_wasserstein(a, c)
+    assert near.value < far.value / 2
+    assert 0 < far.error < far.value / 10
+
+
+def test_sliced_replicates_leave_out_a_tenth_of_the_images():
+    real, generated = torch.rand(2, 20, 3, 16, 16)
+    a, b = patches(real), patches(2 * generated)
+    whole = sliced_wasserstein(a, b)
+    left = torch.arange(20 * 128) >= 2 * 128  # normalised alone: nearly the same
+    assert whole.replicates[0] == pytest.approx(sliced_wasserstein(a[left], b[left]).value, rel=0.1)
+    assert len(whole.replicates) == 10
 
 
 # ---------------------------------------------------------------------- copies
@@ -187,23 +211,25 @@ def test_other_textures_are_farther():
 
 def test_a_copier_is_caught_and_an_honest_generator_passes():
     train, held_out = normal(3000, 16), normal(600, 16, 1)
-    honest = memory(train, held_out, normal(500, 16, 2))
+    honest = memorization(train, held_out, normal(500, 16, 2))
     assert not honest.copier
     assert honest.copies < 0.04
-    smooth = memory(train, held_out, 0.5 * normal(500, 16, 3))  # near everything, but no copies
+    smooth = memorization(
+        train, held_out, 0.5 * normal(500, 16, 3)
+    )  # near everything, but no copies
     assert not smooth.copier
     copies = train[torch.arange(500)] + 0.01 * normal(500, 16, 4)
-    caught = memory(train, held_out, copies)
+    caught = memorization(train, held_out, copies)
     assert caught.copier
     assert caught.copies == 1
     assert torch.equal(caught.row, torch.arange(500))
-    few = memory(train, held_out, torch.cat([normal(450, 16, 5), copies[:50]]))  # one in ten
+    few = memorization(train, held_out, torch.cat([normal(450, 16, 5), copies[:50]]))  # one in ten
     assert few.copier
 
 
 def test_exact_copies_have_a_ratio_of_zero():
     train = normal(200, 3)
-    found = memory(train, normal(100, 3, 1), train[:7])
+    found = memorization(train, normal(100, 3, 1), train[:7])
     assert found.ratio.max() < 1e-6
 
 
@@ -212,8 +238,8 @@ def test_mirrored_copies_are_found_where_they_are_looked_for():
     mirror = torch.arange(8).flip(0)
     train, held_out = images[:400], images[400:]
     copies = train[:50, mirror]
-    assert not memory(train, held_out, copies).copier
-    both = memory(
+    assert not memorization(train, held_out, copies).copier
+    both = memorization(
         train,
         torch.stack([held_out, held_out[:, mirror]], 1),
         torch.stack([copies, copies[:, mirror]], 1),
@@ -226,13 +252,13 @@ def test_mirrored_copies_are_found_where_they_are_looked_for():
 def test_held_out_images_that_are_in_the_training_set_hide_no_copier():
     train = normal(1000, 8)
     held_out = torch.cat([normal(300, 8, 1), train[:50]])
-    assert memory(train, held_out, train[100:400]).copier
-    assert not memory(train, held_out, normal(300, 8, 2)).copier
+    assert memorization(train, held_out, train[100:400]).copier
+    assert not memorization(train, held_out, normal(300, 8, 2)).copier
 
 
 def test_without_held_out_images_nothing_is_said():
     with pytest.raises(InputError, match="100 held-out"):
-        memory(normal(10, 2), normal(9, 2), normal(5, 2))
+        memorization(normal(10, 2), normal(9, 2), normal(5, 2))
 
 
 # ---------------------------------------------------------------------- diversity
@@ -240,9 +266,9 @@ def test_without_held_out_images_nothing_is_said():
 
 def test_the_inception_score_counts_the_classes_that_are_told_apart():
     sure = 50.0 * torch.eye(5).repeat(40, 1)
-    assert np.mean(inception_scores(sure)) == pytest.approx(5, rel=1e-6)
-    assert np.mean(inception_scores(sure[:1].repeat(100, 1))) == pytest.approx(1)
-    assert np.mean(inception_scores(torch.zeros(100, 5))) == pytest.approx(1)
+    assert inception_score(sure).value == pytest.approx(5, rel=1e-6)
+    assert inception_score(sure[:1].repeat(100, 1)).value == pytest.approx(1)
+    assert inception_score(torch.zeros(100, 5)).value == pytest.approx(1)
 
 
 @pytest.mark.parametrize("size", [16, 28, 32, 64, 96, 180])
@@ -262,44 +288,56 @@ def test_pairs_are_alike_as_far_as_they_are(size: int):
 
 def test_the_error_of_a_mean_is_the_textbook_one():
     values = normal(5000, 1)[:, 0] * 3
-    error = jackknife_error(draws_of_mean(values))
-    assert error == pytest.approx(3 / 5000**0.5, rel=0.6)  # from ten groups only
+    estimate = mean_estimate(values)
+    assert estimate.value == pytest.approx(float(values.mean()), rel=1e-5)
+    assert estimate.error == pytest.approx(3 / 5000**0.5, rel=0.6)  # from ten groups only
     by_group = [float(values[part].mean()) for part in groups(5000)]
-    assert error == pytest.approx(np.std(by_group, ddof=1) / 10**0.5, rel=1e-6)
-    assert jackknife_error(draws_of_mean(values[:5])) is None
+    assert estimate.error == pytest.approx(np.std(by_group, ddof=1) / 10**0.5, rel=1e-6)
+    assert mean_estimate(values[:5]).error is None
 
 
 def test_groups_are_all_images_once():
     for count in (10, 37, 1000):
-        assert np.array_equal(
-            np.concatenate([np.arange(count)[g] for g in groups(count)]), np.arange(count)
-        )
+        found = [np.arange(count)[group] for group in groups(count)]
+        assert np.array_equal(np.concatenate(found), np.arange(count))
+        numbers = group_numbers(count)
+        assert all((numbers[group] == n).all() for n, group in enumerate(groups(count)))
+
+
+def p_of(first: Estimate, second: Estimate) -> float:
+    return paired_difference(first, second)[1]
 
 
 def test_equal_generators_rarely_differ_and_others_do():
     found = []
     for seed in range(200):
         noise = normal(400, 2, seed)
-        a, b = noise[:, 0], noise[:, 1]
-        gap = float((b - a).mean())
-        found.append(p_of_difference(draws_of_mean(a), draws_of_mean(b), gap))
+        found.append(p_of(mean_estimate(noise[:, 0]), mean_estimate(noise[:, 1])))
     assert 0.01 < np.mean(np.array(found) < 0.05) < 0.1
-    assert p_of_difference(draws_of_mean(a), draws_of_mean(b + 1), gap + 1) < 1e-4
+    assert p_of(mean_estimate(noise[:, 0]), mean_estimate(noise[:, 1] + 1)) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "density", "coverage"])
+def test_generators_of_the_same_distribution_rarely_differ(name: str):
+    real = normal(200, 3)
+    found = [
+        p_of(*(manifold(real, normal(200, 3, seed + 1000 * i))[name] for i in (1, 2)))
+        for seed in range(60)
+    ]
+    assert np.mean(np.array(found) < 0.05) < 0.16  # about 0.05
 
 
 def test_shared_latents_make_small_differences_visible():
     shared, own = normal(1000, 1)[:, 0], normal(1000, 1, 1)[:, 0]
     better_by = 0.02
-    paired = p_of_difference(draws_of_mean(shared), draws_of_mean(shared + better_by), better_by)
-    gap = float((own + better_by - shared).mean())
-    assert paired < 1e-6
-    assert p_of_difference(draws_of_mean(shared), draws_of_mean(own + better_by), gap) > 0.01
+    assert p_of(mean_estimate(shared), mean_estimate(shared + better_by)) < 1e-6
+    assert p_of(mean_estimate(shared), mean_estimate(own + better_by)) > 0.01
 
 
 def test_identical_scores_are_not_called_different():
-    draws = draws_of_groups([1.0] * 10)
-    assert p_of_difference(draws, draws, 0.0) == 1
-    assert p_of_difference(draws, [], 0.1) is None
+    same = group_mean_estimate([1.0] * 10)
+    assert p_of(same, same) == 1
+    assert p_of(same, Estimate(1.1)) is None
 
 
 # ---------------------------------------------------------------------- names

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
 
-class SyncedBatchNorm2d(nn.BatchNorm2d):
+class SyncBatchNorm2d(nn.BatchNorm2d):
     """``nn.BatchNorm2d`` whose statistics, while training, are those of all processes' batches.
 
     Parameters and buffers have the same names. Where there is one process it is the same.
@@ -45,8 +45,8 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         self.running_var.lerp_(variance, momentum)
 
 
-def synchronise(network: nn.Module) -> None:
+def convert_sync_batchnorm(network: nn.Module) -> None:
     """Have every BatchNorm of ``network`` share its statistics, in place."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
-            module.__class__ = SyncedBatchNorm2d
+            module.__class__ = SyncBatchNorm2d

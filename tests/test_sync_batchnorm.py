@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from facegan.sync import SyncedBatchNorm2d, synchronise
+from facegan.sync_batchnorm import SyncBatchNorm2d, convert_sync_batchnorm
 
 HALF = """
 import sys
 import torch
 import torch.distributed as dist
 from torch import nn
-from facegan.sync import synchronise
+from facegan.sync_batchnorm import convert_sync_batchnorm
 
 rank, directory = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method=f"file://{directory}/store", rank=rank, world_size=2)
@@ -23,7 +23,7 @@ torch.manual_seed(0)
 network = nn.Sequential(
     nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.LeakyReLU(0.2),
     nn.Conv2d(4, 1, 6))
-synchronise(network)
+convert_sync_batchnorm(network)
 images = torch.randn(8, 3, 8, 8)[4 * rank : 4 * rank + 4]
 for _ in range(2):
     loss = network(images).square().mean()
@@ -68,8 +68,8 @@ def test_alone_it_is_batch_norm():
     images = torch.randn(5, 3, 8, 8)
     before = network(images)
     names = list(network.state_dict())
-    synchronise(network)
-    assert isinstance(network[1], SyncedBatchNorm2d)
+    convert_sync_batchnorm(network)
+    assert isinstance(network[1], SyncBatchNorm2d)
     assert list(network.state_dict()) == names
     torch.testing.assert_close(network(images), before)
     torch.testing.assert_close(network.eval()(images).isfinite().all(), torch.tensor(True))

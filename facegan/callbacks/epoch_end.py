@@ -1,20 +1,36 @@
-"""When a callback has its turn, and which process does its work."""
+"""What callbacks share at the end of an epoch: whose turn it is, who works, how it is logged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 
-from facegan.errors import expect
+from facegan.errors import FaceganError
 from facegan.features import Ranks
 
 
 def is_due(trainer: pl.Trainer, every_n_epochs: int) -> bool:
-    """Whether it is, at the end of an epoch: every so many, and after the last one.
+    """Whether a callback works after this epoch: after every so many, and after the last.
 
-    Which one that is, early stopping says only after the others have had their turn.
+    Early stopping decides only after the other callbacks, hence ``should_stop``.
     """
     epoch = trainer.current_epoch + 1
     return epoch % every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
+
+
+def was_measured(trainer: pl.Trainer, metric: str) -> bool:
+    """Whether ``metric`` is of this epoch, and not what an epoch before has left."""
+    family = metric.partition("/")[0]
+    return all(
+        is_due(trainer, callback.every_n_epochs)
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if getattr(callback, "family", None) == family
+    )
+
+
+def log_metrics(pl_module: Any, metrics: Mapping[str, Any]) -> None:
+    """Log over images seen: Lightning takes ``step`` for the loggers' x-axis."""
+    pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
 
 
 def ranks_of(trainer: pl.Trainer) -> Ranks:
@@ -22,7 +38,7 @@ def ranks_of(trainer: pl.Trainer) -> Ranks:
     return Ranks(trainer.global_rank, trainer.world_size, trainer.strategy.all_gather)
 
 
-def on_the_first(
+def on_rank_zero(
     trainer: pl.Trainer, work: Callable[[], dict[str, float]], what: str
 ) -> dict[str, float]:
     """The metrics that ``work`` gives on the first process, on every process the same.
@@ -39,5 +55,6 @@ def on_the_first(
     metrics, failed = trainer.strategy.broadcast((metrics, failure is not None))
     if failure is not None:
         raise failure
-    expect(not failed, f"The first process could not {what}: see what it says.")
+    if failed:
+        raise FaceganError(f"The first process could not {what}: see what it says.")
     return metrics
