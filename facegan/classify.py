@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from facegan import config
+from facegan import config, overrides
 from facegan.errors import (
     expect,
     expect_int,
@@ -26,6 +26,7 @@ from facegan.errors import (
     expect_seed,
 )
 from facegan.files import replacing, write_csv
+from facegan.run_dir import last_checkpoint, run_dir_of
 
 if TYPE_CHECKING:  # at run time only once there is something to classify: --help must be quick
     import numpy as np
@@ -50,11 +51,11 @@ def classify(cfg: DictConfig) -> None:
         _without_checkpoint(cfg)
         return
     from facegan import features
-    from facegan.gan import load_gan
+    from facegan.checkpoint import load_gan
 
     gan, path = load_gan(cfg.ckpt, cfg.device)
     name = path.stem if cfg.classify.probe == "logistic" else f"{path.stem}_{cfg.classify.probe}"
-    out = config.out_dir(cfg, config.run_dir_of(path) / "classify" / name)
+    out = config.out_dir(cfg, run_dir_of(path) / "classify" / name)
     if cfg.label is not None:
         _label(cfg, gan.hp, out)
         return
@@ -74,7 +75,7 @@ def _without_checkpoint(cfg: DictConfig) -> None:
     """The network of its own needs nothing but the data."""
     from omegaconf import OmegaConf
 
-    from facegan.gan import usable_device
+    from facegan.checkpoint import usable_device
 
     shape = config.image_shape(cfg, "classify.probe=cnn and no checkpoint")
     hp = OmegaConf.create({**shape, "width_d": 64, "blocks": None})  # as conf/model has them
@@ -397,8 +398,8 @@ def _curve(
     import torch
 
     from facegan import clustering, probe_report, probes
+    from facegan.checkpoint import load_gan, read_checkpoint
     from facegan.clustering import Labels
-    from facegan.gan import load_gan, read_checkpoint
 
     found = ((read_checkpoint(p)["images_seen"], p) for p in path.parent.glob("*.ckpt"))
     seen = {0: None} | dict(sorted(found))
@@ -446,9 +447,9 @@ def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     import numpy as np
 
     from facegan import features, probe_report
+    from facegan.checkpoint import usable_device
     from facegan.classifier import load_classifier, predict
     from facegan.extractors import network_of
-    from facegan.gan import usable_device
 
     source = Path(str(cfg.label)).expanduser()
     expect(source.exists(), f"There is nothing at label={source}.")
@@ -476,11 +477,11 @@ def _pictures(
     cfg: DictConfig, source: Path, network: "Classifier"
 ) -> tuple[Sequence[str], "Images"]:
     """Names, and the function from their numbers to images, of a directory or of a generator."""
-    from facegan.gan import load_gan
+    from facegan.checkpoint import load_gan
     from facegan.latent import sample_latents
 
     hp = network.hp
-    if source.is_file() or (source / "checkpoints" / "last.ckpt").is_file():
+    if source.is_file() or last_checkpoint(source).is_file():
         gan, _ = load_gan(source, cfg.device)
         expect(
             (gan.hp.image_size, gan.hp.channels) == (hp.image_size, hp.channels),
@@ -495,7 +496,7 @@ def _pictures(
 
 
 def main() -> None:
-    config.run(classify, "classify", config.with_data_of_the_run)
+    config.run(classify, "classify", overrides.with_data_of_the_run)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from facegan import config
+from facegan import config, overrides
 from facegan.errors import InputError, expect, expect_seed
 from facegan.files import replacing, write_csv, write_json
+from facegan.run_dir import run_dir_of
 
 if TYPE_CHECKING:  # at run time only once there is something to cluster: --help must be quick
     import numpy as np
@@ -30,12 +31,12 @@ def cluster(cfg: DictConfig) -> None:
     """Cluster the images of ``cfg.dataset`` and write everything about it into ``cfg.out``."""
     expect(cfg.ckpt is not None, "Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
     expect_seed("seed", cfg.seed)
-    from facegan.gan import load_gan
+    from facegan.checkpoint import load_gan
 
     settings: Settings = config.build(cfg, "clustering")
     gan, path = load_gan(cfg.ckpt, cfg.device)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
-    out = config.out_dir(cfg, config.run_dir_of(path) / "clusters" / name)
+    out = config.out_dir(cfg, run_dir_of(path) / "clusters" / name)
     if cfg.predict is not None:
         _predict(cfg, gan, out)
     else:
@@ -182,7 +183,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
 
 
 def main() -> None:
-    config.run(cluster, "cluster", config.with_data_of_the_run)
+    config.run(cluster, "cluster", overrides.with_data_of_the_run)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Wiring: where conf/ is, how a command line becomes objects, how errors become sentences."""
 
-import difflib
 import functools
 import json
 import logging
 import os
 import re
 import sys
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,25 +17,23 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log
 from hydra.errors import (
     CompactHydraException,
-    ConfigCompositionException,
     InstantiationException,
-    MissingConfigException,
 )
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from facegan import launch
+from facegan import launch, overrides
 from facegan.errors import FaceganError, InputError, InterruptedRun, expect
-from facegan.files import replacing
 from facegan.metrics import name_of, network_name
+from facegan.run_dir import RESULT
+from facegan.sentences import one_line, sentence_of, shortened
 
 log = logging.getLogger(__name__)
 
 FIRST_JOB = "FACEGAN_FIRST_JOB"  # number of a sweep's first job, for processes that run its jobs
 
-_started_with: list[str] = []  # overrides of the process that started this one, if one did
 _INSTALLED, _CHECKOUT = Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf"
 CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
@@ -150,7 +146,7 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         # Worded already, or a bug of ours whose traceback is wanted.
         if isinstance(cause, (FaceganError, AssertionError, AttributeError, NameError)):
             raise cause from error
-        raise InputError(f"{key}: {_one_line(cause)}") from error
+        raise InputError(f"{key}: {one_line(cause)}") from error
 
 
 def build_data(cfg: DictConfig, hp: Any) -> Any:
@@ -232,7 +228,7 @@ def run(
             return task(cfg)
         except expected as error:
             if in_sweep() and not isinstance(error, InterruptedRun):
-                sentence = _sentence(error, config_name)
+                sentence = sentence_of(error, config_name, CONF_DIR)
                 log.error(sentence)
                 launch.note_failure(Path(cfg.run_dir), sentence)
                 raise  # the sweep goes on with its other jobs
@@ -243,7 +239,7 @@ def run(
             if in_sweep():  # some sweepers go on without a word
                 log.exception("Job %s failed.", cfg.run_dir)
                 launch.note_failure(
-                    Path(cfg.run_dir), f"{type(error).__name__}: {_shortened(error)}"
+                    Path(cfg.run_dir), f"{type(error).__name__}: {shortened(error)}"
                 )
             raise
 
@@ -282,7 +278,7 @@ def _raise_if_no_job_succeeded(error: Exception) -> None:
     directory = SweepStart.directory
     if directory is None or isinstance(error, FaceganError):
         return
-    results = [json.loads(path.read_text()) for path in directory.glob(f"*/{launch.RESULT}")]
+    results = [json.loads(path.read_text()) for path in directory.glob(f"*/{RESULT}")]
     errors = [str(result["error"]) for result in results if result.get("error")]
     if errors and len(errors) == len(results):
         raise InputError(f"None of the sweep's {len(errors)} jobs succeeded: {errors[0]}") from None
@@ -302,13 +298,14 @@ def _conclude_sweep() -> None:
 
 
 def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
+    sentence = sentence_of(error, config_name, CONF_DIR)
     if launch.JOB in os.environ:
-        launch.say(_sentence(error, config_name))
+        launch.say(sentence)
     elif launch.rank() == 0:  # the other processes of a machine would repeat it
         print(file=sys.stderr)  # below a progress bar
-        say(_sentence(error, config_name))
+        say(sentence)
     elif launch.first_of_its_machine():
-        print(f"Process {launch.rank()}: {_sentence(error, config_name)}", file=sys.stderr)
+        print(f"Process {launch.rank()}: {sentence}", file=sys.stderr)
     sys.exit(error.exit_code if isinstance(error, FaceganError) else 2)
 
 
@@ -318,14 +315,14 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     assert isinstance(cfg, DictConfig)
     if launch.rank() == 0:
         configure_log(cfg.hydra.job_logging)
-    _started_with.extend(cfg.hydra.overrides)
+    overrides.started_with.extend(cfg.hydra.overrides)
     del cfg["hydra"]
     try:
         job(cfg)
     except RuntimeError as error:
         if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
             raise
-        launch.say_lost(_shortened(error))
+        launch.say_lost(shortened(error))
         sys.exit(launch.LOST)  # another process has died, mostly: the one that waits knows
 
 
@@ -333,15 +330,8 @@ def resolved(cfg: DictConfig) -> str:
     """``cfg``, its overrides and how its job logs, as YAML that can be read without resolvers."""
     content: Any = OmegaConf.to_container(cfg, resolve=True)
     logging_of_job = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
-    of_hydra = {"job_logging": logging_of_job, "overrides": _overrides()}
+    of_hydra = {"job_logging": logging_of_job, "overrides": overrides.given()}
     return OmegaConf.to_yaml({**content, "hydra": of_hydra})
-
-
-def _overrides() -> list[str]:
-    """Of the command line, also of the process that started this one."""
-    if HydraConfig.initialized():
-        return [str(override) for override in HydraConfig.get().overrides.task]
-    return list(_started_with)
 
 
 def _quiet_beside_the_first(arguments: list[str]) -> list[str]:
@@ -371,208 +361,3 @@ def _quieten() -> None:
         warnings.filterwarnings("ignore", message)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-
-
-# ---------------------------------------------------------------------- resuming a run directory
-
-
-# Was meant for one sitting, or for one job of a sweep.
-ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
-PATHS = ("data_dir", "dataset.data_dir", "dataset.root")  # relative to where a run was started
-
-
-def with_resumed_overrides(arguments: list[str]) -> list[str]:
-    """For ``resume=RUN_DIR``: the overrides of that run too, except where others are given now.
-
-    ``resume=RUN_DIR`` is short for ``resume.dir=RUN_DIR``.
-    """
-    arguments = [re.sub("^resume=", "resume.dir=", argument) for argument in arguments]
-    given = [argument for argument in arguments if argument.startswith("resume.dir=")]
-    if not given or given[-1] in ("resume.dir=null", "resume.dir="):
-        return arguments
-    run_dir = Path(given[-1].removeprefix("resume.dir=").strip("'\"")).expanduser()
-    saved = run_dir / ".hydra" / "overrides.yaml"
-    expect(
-        saved.is_file() and any(run_dir.glob("checkpoints/*.ckpt")),
-        f"There is nothing to resume in {run_dir}: a run directory has .hydra/overrides.yaml and "
-        "checkpoints/last.ckpt.",
-    )
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
-    started_in = _started_in(run_dir)
-    before = [
-        _from(started_in, str(o)) for o in OmegaConf.load(saved) if not str(o).startswith("hydra")
-    ]
-    of_then, of_now = ({_key(o): o for o in given} for given in (before, overrides))
-    earlier = [
-        override
-        for override in before
-        if _key(override) not in ONCE and _key(override) not in of_now
-    ]
-    if started_in != Path.cwd() and not {"data_dir", "dataset.data_dir"} & {*of_then, *of_now}:
-        default = OmegaConf.select(OmegaConf.load(run_dir / ".hydra" / "config.yaml"), "data_dir")
-        earlier.append(_from(started_in, f"data_dir={default}"))
-    changed = [
-        override
-        for key, override in of_now.items()
-        if key not in ONCE and not key.startswith("hydra.") and of_then.get(key) != override
-    ]
-    if launch.rank() == 0:
-        print(
-            f"Going on in {run_dir}" + (f" with {', '.join(changed)}" if changed else "") + ".",
-            file=sys.stderr,
-        )
-    # Beside the other overrides, which argparse wants in one piece.
-    at = arguments.index(given[-1]) + 1
-    # What the run is told now becomes part of it once it is known to be sound: see record.
-    directory = [f"hydra.run.dir='{run_dir}'", "hydra.output_subdir=null"]
-    return [*arguments[:at], *earlier, *directory, *arguments[at:]]
-
-
-def record(cfg: DictConfig) -> None:
-    """Make a resumed run's changes part of it, for the next time it is resumed or looked at."""
-    if cfg.resume.dir is None or launch.rank() > 0:
-        return
-    saved = Path(cfg.run_dir) / ".hydra"
-    overrides = [_from(Path.cwd(), o) for o in _overrides() if _key(o) not in ONCE]
-    for name, content in (("config.yaml", cfg), ("overrides.yaml", OmegaConf.create(overrides))):
-        with replacing(saved / name) as partial:
-            OmegaConf.save(content, partial)
-
-
-def _key(override: str) -> str:
-    return override.split("=", 1)[0].lstrip("+~")
-
-
-def _started_in(run_dir: Path) -> Path:
-    """Where the command was given that made ``run_dir``; here, if it is not known."""
-    saved = run_dir / ".hydra" / "hydra.yaml"
-    return Path(OmegaConf.load(saved).hydra.runtime.cwd) if saved.is_file() else Path.cwd()
-
-
-def _from(directory: Path, override: str) -> str:
-    """An override that means the same elsewhere: a path of data, seen from ``directory``."""
-    value = override.partition("=")[2].strip("'\"")
-    if _key(override) not in PATHS or value in ("", "null"):
-        return override
-    return f"{_key(override)}={_quoted(str(Path(directory, Path(value).expanduser())))}"
-
-
-def run_dir_of(checkpoint: Path) -> Path:
-    """The directory that ``checkpoint``, a file or that directory itself, lies in."""
-    if checkpoint.is_dir():
-        return checkpoint
-    parent = checkpoint.parent
-    return parent.parent if parent.name == "checkpoints" else parent
-
-
-def with_data_of_the_run(arguments: list[str]) -> list[str]:
-    """For ``ckpt=`` without ``dataset=``: the data set that run was trained on, where it is known.
-
-    Its settings are the defaults of this command, so that single ones can still be changed.
-    """
-    given = {
-        _key(argument): argument.split("=", 1)[-1] for argument in arguments if "=" in argument
-    }
-    source = next((key for key in ("ckpt", "compare") if key in given), None)
-    if source is None or "dataset" in given:
-        return arguments
-    checkpoint = given[source].strip("[]'\"").split(",")[0]  # the first of those to compare
-    saved = run_dir_of(Path(checkpoint.strip("'\"")).expanduser()) / ".hydra"
-    if not (saved / "hydra.yaml").is_file() or not (saved / "config.yaml").is_file():
-        return arguments
-    runtime = OmegaConf.load(saved / "hydra.yaml").hydra.runtime
-    settings = OmegaConf.load(saved / "config.yaml")
-    if "data_dir" in given:
-        settings.data_dir = given.pop("data_dir").strip("'\"")
-        given["dataset.data_dir"] = settings.data_dir
-    for key in ("dataset.data_dir", "dataset.root"):  # relative to where that run was started
-        value = OmegaConf.select(settings, key)
-        if value is not None and key not in given:
-            OmegaConf.update(settings, key, str(Path(runtime.cwd, Path(value).expanduser())))
-    fixed = {"_target_", "image_size", "channels", "seed"}
-    dataset: Any = OmegaConf.to_container(settings.dataset, resolve=True)
-    earlier = [
-        f"dataset.{key}={_quoted(value)}"
-        for key, value in dataset.items()
-        if key not in fixed and f"dataset.{key}" not in given
-    ]
-    # Beside the other overrides, which argparse wants in one piece.
-    at = next(i for i, argument in enumerate(arguments) if argument.startswith(f"{source}=")) + 1
-    return [*arguments[:at], f"dataset={runtime.choices.dataset}", *earlier, *arguments[at:]]
-
-
-def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
-    """What decides which images the run of ``checkpoint`` was trained on, where it is known."""
-    saved = run_dir_of(checkpoint) / ".hydra" / "config.yaml"
-    if not saved.is_file():
-        return None
-    content: Any = OmegaConf.to_container(OmegaConf.load(saved).dataset, resolve=False)
-    how = ("data_dir", "batch_size", "global_batch_size", "flip", "seed", "download")
-    return {key: value for key, value in content.items() if key not in how}
-
-
-def _quoted(value: object) -> str:
-    """A value as Hydra's command line reads it."""
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-    return json.dumps(value)
-
-
-# ---------------------------------------------------------------------- errors as sentences
-
-
-def _sentence(error: Exception, config_name: str) -> str:
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        group = group.replace("override ", "")
-        return (
-            f"{group}={option} is not an option{_nearest(option, error.options)} "
-            f"{group} can be: {', '.join(error.options)}."
-        )
-    unknown = re.search(r"Could not override '([^']*)'", str(error))
-    if unknown:
-        key = unknown[1].split("@")[0]
-        return f"There is no configuration key {key}{_nearest(key, _keys(config_name))}"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.strerror}: {error.filename}"
-    return _one_line(error)
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    """``"; did you mean X?"`` or a full stop."""
-    # A key typed without its group ("lr_g") or in the wrong one is as near as a misspelt one.
-    by_name = {name.rpartition(".")[2]: name for name in known}
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [
-        by_name[name]
-        for name in difflib.get_close_matches(word.rpartition(".")[2], by_name, n=1, cutoff=0.6)
-    ]
-    return f"; did you mean {near[0]}?" if near else "."
-
-
-def _keys(config_name: str) -> list[str]:
-    """Every key of the configuration that the command line's valid group choices compose."""
-    groups = [path.name for path in CONF_DIR.iterdir() if path.is_dir()]
-    choices = [a for a in sys.argv[1:] if a.split("=")[0] in groups]
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
-        try:
-            cfg = hydra.compose(config_name, choices)
-        except ConfigCompositionException:
-            cfg = hydra.compose(config_name)
-    return groups + list(_walk(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
-
-
-def _walk(node: dict[Any, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in node.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _walk(value, f"{prefix}{key}.")
-
-
-def _shortened(error: BaseException) -> str:
-    return textwrap.shorten(str(error), 300, placeholder=" …")
-
-
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines) or type(error).__name__

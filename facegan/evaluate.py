@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from facegan import __version__, config
+from facegan import __version__, config, overrides
 from facegan.errors import expect, expect_list
 from facegan.files import expect_writable, write_json
+from facegan.run_dir import run_dir_of
 
 if TYPE_CHECKING:  # at run time only once there is something to evaluate: --help must be quick
     import numpy as np
@@ -125,12 +126,12 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
     """The averaged generator of a checkpoint, and the data of its run."""
     import numpy as np
 
-    from facegan.gan import load_gan
+    from facegan.checkpoint import load_gan
     from facegan.latent import sample_latents
 
     gan, path = load_gan(str(ckpt), cfg.device)
     z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
-    run_dir = config.run_dir_of(path)
+    run_dir = run_dir_of(path)
     facts = _facts() | {
         "checkpoint": str(path),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -153,7 +154,7 @@ def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:
     """A directory of pictures, by any generator."""
     import numpy as np
 
-    from facegan.gan import usable_device
+    from facegan.checkpoint import usable_device
 
     hp = config.image_shape(cfg, "samples=DIR")
     folder = Path(str(cfg.samples)).expanduser()
@@ -240,7 +241,7 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
 
 def _warn_of_other_data(first: Subject, second: Subject) -> None:
     ours, theirs = (
-        config.settings_of_data(Path(subject.facts["checkpoint"])) for subject in (first, second)
+        overrides.settings_of_data(Path(subject.facts["checkpoint"])) for subject in (first, second)
     )
     if ours is None or theirs is None:
         return
@@ -272,7 +273,7 @@ def _verdict(row: dict[str, Any], first: str, second: str) -> str:
 
 
 def main() -> None:
-    config.run(evaluate, "evaluate", config.with_data_of_the_run)
+    config.run(evaluate, "evaluate", overrides.with_data_of_the_run)
 
 
 if __name__ == "__main__":

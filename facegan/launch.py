@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from facegan.errors import SIGNALS, FaceganError, InterruptedRun
 from facegan.files import write_json
+from facegan.run_dir import RESULT
 
 if TYPE_CHECKING:  # at run time only where it is needed: --help must be quick
     import torch
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # at run time only where it is needed: --help must be quick
 
 JOB = "FACEGAN_JOB"  # directory of what a started process is to do, and of what it says at the end
 LOST = 75  # exit status of a process that has lost the others (EX_TEMPFAIL)
-RESULT = "result.json"  # in a run directory: how the run ended
 PATIENCE = 10.0  # seconds that the others have to end by themselves
 
 

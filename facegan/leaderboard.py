@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from facegan import launch, media, plots
+from facegan import media, plots
 from facegan.errors import expect
 from facegan.files import write_csv
+from facegan.run_dir import RESULT
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def jobs_in(sweep_dir: Path) -> list[Job]:
         saved = run_dir / ".hydra" / "overrides.yaml"
         if saved.is_file():
             overrides = [str(override) for override in yaml.safe_load(saved.read_text()) or []]
-            result = run_dir / launch.RESULT
+            result = run_dir / RESULT
             content = json.loads(result.read_text()) if result.is_file() else {}
             found.append(Job(run_dir, overrides, content))
     expect(

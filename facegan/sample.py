@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from facegan import config
 from facegan.errors import expect, expect_int, expect_number, expect_one_of
 from facegan.files import replacing
+from facegan.run_dir import run_dir_of
 
 if TYPE_CHECKING:  # at run time only once there is something to sample: --help must be quick
     from torch import Tensor
@@ -30,7 +31,7 @@ def sample(cfg: DictConfig) -> None:
     with ``n``.
     """
     _check_values(cfg)
-    from facegan.gan import load_gan
+    from facegan.checkpoint import load_gan
 
     model, path = load_gan(cfg.ckpt, cfg.device)
     out = config.out_dir(cfg, _default_out(path, cfg))
@@ -59,7 +60,7 @@ def _default_out(checkpoint: Path, cfg: DictConfig) -> Path:
     name = f"{checkpoint.stem}_seed{cfg.seed}_n{cfg.n}"
     if cfg.truncation is not None:
         name += f"_truncation{cfg.truncation:g}"
-    return config.run_dir_of(checkpoint) / "generated" / name
+    return run_dir_of(checkpoint) / "generated" / name
 
 
 def _batches(model: "GAN", cfg: DictConfig) -> Iterator["Tensor"]:

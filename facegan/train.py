@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from facegan import __version__, config, launch
+from facegan import __version__, config, launch, overrides
 from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of, expect_seed
 from facegan.files import write_json
+from facegan.run_dir import RESULT, last_checkpoint
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
@@ -55,7 +56,7 @@ def train(cfg: DictConfig) -> float | None:
             _train(cfg)
     if launch.rank() > 0:
         return None
-    return json.loads((Path(cfg.run_dir) / launch.RESULT).read_text())["objective"]
+    return json.loads((Path(cfg.run_dir) / RESULT).read_text())["objective"]
 
 
 def _train(cfg: DictConfig) -> None:
@@ -81,7 +82,7 @@ def _train(cfg: DictConfig) -> None:
     callbacks.sort(key=_turn)
     objective = Objective(cfg.objective.metric, cfg.objective.mode)
     _check_objective(cfg, callbacks)
-    history = History(cfg.run_dir, _goes_on(cfg), partial(config.record, cfg))
+    history = History(cfg.run_dir, _goes_on(cfg), partial(overrides.record, cfg))
     callbacks = [history, *callbacks, objective]
     loggers = list((config.build(cfg, "logger") or {}).values())
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
@@ -175,8 +176,8 @@ def _check_values(cfg: DictConfig) -> None:
     )
     run_dir = Path(cfg.run_dir)
     # One that was killed before its first checkpoint has nothing to go on with: it starts anew.
-    last = run_dir / "checkpoints" / "last.ckpt"  # the best is written before it
-    used = last.exists() or (run_dir / launch.RESULT).exists()
+    last = last_checkpoint(run_dir)  # the best is written before it
+    used = last.exists() or (run_dir / RESULT).exists()
     expect(
         not used or cfg.resume.dir is not None or launch.rank() > 0 or launch.restarted(),
         f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
@@ -218,7 +219,7 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     start = cfg.run_dir if _goes_on(cfg) else cfg.ckpt
     if start is None:
         return None
-    from facegan.gan import read_checkpoint
+    from facegan.checkpoint import read_checkpoint
 
     try:
         checkpoint = read_checkpoint(start)
@@ -246,13 +247,13 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
 
 def _goes_on(cfg: DictConfig) -> bool:
     """Whether this is the same run as before: resumed, or started again by torchrun or SLURM."""
-    there = (Path(cfg.run_dir) / "checkpoints" / "last.ckpt").is_file()
+    there = last_checkpoint(cfg.run_dir).is_file()
     return cfg.resume.dir is not None or (launch.restarted() and there)
 
 
 def _one_before(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:
     """The newest whole checkpoint in ``directory`` if ``fallback``; else an error that names it."""
-    from facegan.gan import read_checkpoint
+    from facegan.checkpoint import read_checkpoint
 
     whole = []
     for path in directory.glob("*.ckpt"):
@@ -316,7 +317,7 @@ def _write_result(cfg: DictConfig, objective: "Objective", seen: int, seconds: f
         "seconds": round(seconds, 1),
         "images_per_second": round(seen / seconds, 1),
     }
-    write_json(Path(cfg.run_dir) / launch.RESULT, result)
+    write_json(Path(cfg.run_dir) / RESULT, result)
 
 
 def _short(path: str) -> Path:
@@ -336,13 +337,13 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
     for what, path in (
         ("faces", run_dir / "samples"),
         ("timeline", run_dir / "samples" / "timeline.png"),
-        ("checkpoint", run_dir / "checkpoints" / "last.ckpt"),
+        ("checkpoint", last_checkpoint(run_dir)),
         ("the best", run_dir / "checkpoints" / "best.ckpt"),
         ("metrics", run_dir / "metrics.csv"),
     ):
         if path.exists():
             lines.append(f"  {what:<11}{path}")
-    if not cfg.searched and (run_dir / "checkpoints" / "last.ckpt").exists():
+    if not cfg.searched and last_checkpoint(run_dir).exists():
         activated = shutil.which("python") == sys.executable
         python = "python" if activated else _short(sys.executable)
         lines += [
@@ -355,7 +356,7 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
 
 
 def main() -> None:
-    config.run(train, "config", config.with_resumed_overrides)
+    config.run(train, "config", overrides.with_resumed_overrides)
 
 
 if __name__ == "__main__":

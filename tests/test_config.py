@@ -8,7 +8,7 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from facegan import config
+from facegan import config, overrides
 from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.errors import InputError
@@ -166,7 +166,7 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
         tmp_path / ".hydra" / "overrides.yaml",
     )
     arguments = [f"resume={tmp_path}", "trainer.max_epochs=9"]
-    assert config.with_resumed_overrides(arguments) == [
+    assert overrides.with_resumed_overrides(arguments) == [
         f"resume.dir={tmp_path}",
         "dataset=mnist",
         "+x=1",
@@ -174,7 +174,7 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
         "hydra.output_subdir=null",
         "trainer.max_epochs=9",
     ]
-    assert config.with_resumed_overrides(["seed=1", "resume.dir=null"]) == [
+    assert overrides.with_resumed_overrides(["seed=1", "resume.dir=null"]) == [
         "seed=1",
         "resume.dir=null",
     ]
@@ -187,7 +187,7 @@ def test_a_run_resumed_from_elsewhere_finds_its_data(tmp_path: Path):
         tmp_path / ".hydra" / "overrides.yaml",
     )
     (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
-    assert config.with_resumed_overrides([f"resume={tmp_path}"])[1:5] == [
+    assert overrides.with_resumed_overrides([f"resume={tmp_path}"])[1:5] == [
         "dataset=celeba",
         "dataset.root='/home/me/my faces'",
         "data_dir='/there'",
@@ -200,9 +200,9 @@ def test_a_run_resumed_from_elsewhere_finds_the_directory_of_all_data(tmp_path: 
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[dataset=celeba]")
     (tmp_path / ".hydra" / "config.yaml").write_text("data_dir: data")
     (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
-    arguments = config.with_resumed_overrides([f"resume={tmp_path}"])
+    arguments = overrides.with_resumed_overrides([f"resume={tmp_path}"])
     assert arguments[1:3] == ["dataset=celeba", "data_dir='/home/me/data'"]
-    arguments = config.with_resumed_overrides([f"resume={tmp_path}", "data_dir=here"])
+    arguments = overrides.with_resumed_overrides([f"resume={tmp_path}", "data_dir=here"])
     assert not any("/home/me" in argument for argument in arguments)
 
 
@@ -238,12 +238,14 @@ def test_the_data_of_a_run_are_found_again_from_elsewhere(tmp_path: Path):
         " flip: true, image_size: 64}"
     )
     ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
-    got = config.with_data_of_the_run(["-c", "job", ckpt, "dataset.crop=108"])
+    got = overrides.with_data_of_the_run(["-c", "job", ckpt, "dataset.crop=108"])
     assert got == [
         *["-c", "job", ckpt, "dataset=celeba", "dataset.name='o\\'clock'"],
         *["dataset.root='/home/me/faces'", "dataset.data_dir='/home/me/packed'"],
         *["dataset.flip=true", "dataset.crop=108"],
     ]
-    assert "dataset.data_dir='there'" not in config.with_data_of_the_run([ckpt, "data_dir=there"])
+    assert "dataset.data_dir='there'" not in overrides.with_data_of_the_run(
+        [ckpt, "data_dir=there"]
+    )
     for untouched in (["n=3"], [ckpt, "dataset=mnist"], [f"ckpt={tmp_path}/alone.ckpt"]):
-        assert config.with_data_of_the_run(untouched) == untouched
+        assert overrides.with_data_of_the_run(untouched) == untouched

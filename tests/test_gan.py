@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from facegan.checkpoint import load_gan, read_checkpoint
 from facegan.errors import DivergedError, InputError
-from facegan.gan import GAN, load_gan, read_checkpoint
+from facegan.gan import GAN
 from facegan.losses import LOSSES
 
 TINY: dict[str, Any] = {"image_size": 16, "latent_dim": 8, "width_g": 4, "width_d": 4}

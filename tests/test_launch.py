@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from facegan import launch
+from facegan.checkpoint import read_checkpoint
 from facegan.files import read_csv
-from facegan.gan import read_checkpoint
 
 from .conftest import TINY
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from facegan.checkpoint import load_gan
 from facegan.data.celeba import CelebA
-from facegan.gan import load_gan
 from facegan.latent import sample_latents
 from facegan.media import to_uint8
 from facegan.metrics.frechet import frechet_distance, moments

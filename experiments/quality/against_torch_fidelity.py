@@ -40,7 +40,7 @@ def main() -> None:
         root = Path(directory)
         weights = options.weights or random_weights(root / "weights.pth")
         draw(root, "real", options.n, seed=0)
-        draw(root, "generated", options.n, seed=1, contrast=0.95)
+        draw(root, "generated", options.n, seed=1, contrast=0.8)
         ours = facegan(root, weights, options)
         theirs = torch_fidelity(root, weights, options)
     print(f"{options.n:,} generated against as many real images, layer {options.layer}\n")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from facegan import evaluate
+from facegan.checkpoint import read_checkpoint
 from facegan.files import read_csv
-from facegan.gan import read_checkpoint
 
 Train = Callable[..., tuple[int, str]]
 

@@ -1,0 +1,158 @@
+"""Command lines that go on from a run: which of its overrides still hold, and what it becomes."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from facegan import launch
+from facegan.errors import expect
+from facegan.files import replacing
+from facegan.run_dir import run_dir_of
+
+started_with: list[str] = []  # overrides of the process that started this one, if one did
+
+# Was meant for one sitting, or for one job of a sweep.
+ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
+PATHS = ("data_dir", "dataset.data_dir", "dataset.root")  # relative to where a run was started
+
+
+def with_resumed_overrides(arguments: list[str]) -> list[str]:
+    """For ``resume=RUN_DIR``: the overrides of that run too, except where others are given now.
+
+    ``resume=RUN_DIR`` is short for ``resume.dir=RUN_DIR``.
+    """
+    arguments = [re.sub("^resume=", "resume.dir=", argument) for argument in arguments]
+    given = [argument for argument in arguments if argument.startswith("resume.dir=")]
+    if not given or given[-1] in ("resume.dir=null", "resume.dir="):
+        return arguments
+    run_dir = Path(given[-1].removeprefix("resume.dir=").strip("'\"")).expanduser()
+    saved = run_dir / ".hydra" / "overrides.yaml"
+    expect(
+        saved.is_file() and any(run_dir.glob("checkpoints/*.ckpt")),
+        f"There is nothing to resume in {run_dir}: a run directory has .hydra/overrides.yaml and "
+        "checkpoints/last.ckpt.",
+    )
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    started_in = _started_in(run_dir)
+    before = [
+        _from(started_in, str(o)) for o in OmegaConf.load(saved) if not str(o).startswith("hydra")
+    ]
+    of_then, of_now = ({_key(o): o for o in given} for given in (before, overrides))
+    earlier = [
+        override
+        for override in before
+        if _key(override) not in ONCE and _key(override) not in of_now
+    ]
+    if started_in != Path.cwd() and not {"data_dir", "dataset.data_dir"} & {*of_then, *of_now}:
+        default = OmegaConf.select(OmegaConf.load(run_dir / ".hydra" / "config.yaml"), "data_dir")
+        earlier.append(_from(started_in, f"data_dir={default}"))
+    changed = [
+        override
+        for key, override in of_now.items()
+        if key not in ONCE and not key.startswith("hydra.") and of_then.get(key) != override
+    ]
+    if launch.rank() == 0:
+        print(
+            f"Going on in {run_dir}" + (f" with {', '.join(changed)}" if changed else "") + ".",
+            file=sys.stderr,
+        )
+    # Beside the other overrides, which argparse wants in one piece.
+    at = arguments.index(given[-1]) + 1
+    # What the run is told now becomes part of it once it is known to be sound: see record.
+    directory = [f"hydra.run.dir='{run_dir}'", "hydra.output_subdir=null"]
+    return [*arguments[:at], *earlier, *directory, *arguments[at:]]
+
+
+def record(cfg: DictConfig) -> None:
+    """Make a resumed run's changes part of it, for the next time it is resumed or looked at."""
+    if cfg.resume.dir is None or launch.rank() > 0:
+        return
+    saved = Path(cfg.run_dir) / ".hydra"
+    overrides = [_from(Path.cwd(), o) for o in given() if _key(o) not in ONCE]
+    for name, content in (("config.yaml", cfg), ("overrides.yaml", OmegaConf.create(overrides))):
+        with replacing(saved / name) as partial:
+            OmegaConf.save(content, partial)
+
+
+def _key(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~")
+
+
+def given() -> list[str]:
+    """Of the command line, also of the process that started this one."""
+    if HydraConfig.initialized():
+        return [str(override) for override in HydraConfig.get().overrides.task]
+    return list(started_with)
+
+
+def _started_in(run_dir: Path) -> Path:
+    """Where the command was given that made ``run_dir``; here, if it is not known."""
+    saved = run_dir / ".hydra" / "hydra.yaml"
+    return Path(OmegaConf.load(saved).hydra.runtime.cwd) if saved.is_file() else Path.cwd()
+
+
+def _from(directory: Path, override: str) -> str:
+    """An override that means the same elsewhere: a path of data, seen from ``directory``."""
+    value = override.partition("=")[2].strip("'\"")
+    if _key(override) not in PATHS or value in ("", "null"):
+        return override
+    return f"{_key(override)}={_quoted(str(Path(directory, Path(value).expanduser())))}"
+
+
+def with_data_of_the_run(arguments: list[str]) -> list[str]:
+    """For ``ckpt=`` without ``dataset=``: the data set that run was trained on, where it is known.
+
+    Its settings are the defaults of this command, so that single ones can still be changed.
+    """
+    given = {
+        _key(argument): argument.split("=", 1)[-1] for argument in arguments if "=" in argument
+    }
+    source = next((key for key in ("ckpt", "compare") if key in given), None)
+    if source is None or "dataset" in given:
+        return arguments
+    checkpoint = given[source].strip("[]'\"").split(",")[0]  # the first of those to compare
+    saved = run_dir_of(Path(checkpoint.strip("'\"")).expanduser()) / ".hydra"
+    if not (saved / "hydra.yaml").is_file() or not (saved / "config.yaml").is_file():
+        return arguments
+    runtime = OmegaConf.load(saved / "hydra.yaml").hydra.runtime
+    settings = OmegaConf.load(saved / "config.yaml")
+    if "data_dir" in given:
+        settings.data_dir = given.pop("data_dir").strip("'\"")
+        given["dataset.data_dir"] = settings.data_dir
+    for key in ("dataset.data_dir", "dataset.root"):  # relative to where that run was started
+        value = OmegaConf.select(settings, key)
+        if value is not None and key not in given:
+            OmegaConf.update(settings, key, str(Path(runtime.cwd, Path(value).expanduser())))
+    fixed = {"_target_", "image_size", "channels", "seed"}
+    dataset: Any = OmegaConf.to_container(settings.dataset, resolve=True)
+    earlier = [
+        f"dataset.{key}={_quoted(value)}"
+        for key, value in dataset.items()
+        if key not in fixed and f"dataset.{key}" not in given
+    ]
+    # Beside the other overrides, which argparse wants in one piece.
+    at = next(i for i, argument in enumerate(arguments) if argument.startswith(f"{source}=")) + 1
+    return [*arguments[:at], f"dataset={runtime.choices.dataset}", *earlier, *arguments[at:]]
+
+
+def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
+    """What decides which images the run of ``checkpoint`` was trained on, where it is known."""
+    saved = run_dir_of(checkpoint) / ".hydra" / "config.yaml"
+    if not saved.is_file():
+        return None
+    content: Any = OmegaConf.to_container(OmegaConf.load(saved).dataset, resolve=False)
+    how = ("data_dir", "batch_size", "global_batch_size", "flip", "seed", "download")
+    return {key: value for key, value in content.items() if key not in how}
+
+
+def _quoted(value: object) -> str:
+    """A value as Hydra's command line reads it."""
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return json.dumps(value)
