@@ -43,11 +43,11 @@ def strategy_for(devices: int | str | list[int], num_nodes: int) -> str:
 
     Each half-step uses one network only, which plain DDP takes for an error.
     """
-    several = count_of(devices) > 1 or num_nodes > 1
+    several = num_devices(devices) > 1 or num_nodes > 1
     return "ddp_find_unused_parameters_true" if several else "auto"
 
 
-def count_of(devices: int | str | list[int]) -> int:
+def num_devices(devices: int | str | list[int]) -> int:
     """How many devices ``trainer.devices`` means: a number, -1 or auto (all GPUs), or a list."""
     if isinstance(devices, Sequence) and not isinstance(devices, str):
         return len(devices)
@@ -55,7 +55,9 @@ def count_of(devices: int | str | list[int]) -> int:
         return len([part for part in devices.split(",") if part.strip()])
     if devices in ("auto", -1, "-1"):
         return max(1, _visible_gpus())
-    return int(devices) if str(devices).lstrip("-").isdigit() else 1  # for others to refuse
+    return (
+        int(devices) if str(devices).lstrip("-").isdigit() else 1
+    )  # Lightning reports invalid values
 
 
 def in_sweep() -> bool:
@@ -87,10 +89,10 @@ def _visible_gpus() -> int:
 
 
 OmegaConf.register_new_resolver("strategy_for", strategy_for, replace=True)
-for name in ("local_world", "nodes"):
+for name in ("local_world_size", "nodes"):
     OmegaConf.register_new_resolver(name, getattr(launch, name), replace=True)
 # Once for a whole sweep, as Hydra's own "now" is.
-OmegaConf.register_new_resolver("identity", launch.identity, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("run_name", launch.run_name, use_cache=True, replace=True)
 
 
 def direction_of(mode: str) -> str:
@@ -300,11 +302,11 @@ def _conclude_sweep() -> None:
 def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
     sentence = sentence_of(error, config_name, CONF_DIR)
     if launch.JOB in os.environ:
-        launch.say(sentence)
+        launch.report_error(sentence)
     elif launch.rank() == 0:  # the other processes of a machine would repeat it
         print(file=sys.stderr)  # below a progress bar
         say(sentence)
-    elif launch.first_of_its_machine():
+    elif launch.is_local_rank_zero():
         print(f"Process {launch.rank()}: {sentence}", file=sys.stderr)
     sys.exit(error.exit_code if isinstance(error, FaceganError) else 2)
 
@@ -322,7 +324,7 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     except RuntimeError as error:
         if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
             raise
-        launch.say_lost(shortened(error))
+        launch.report_lost_peers(shortened(error))
         sys.exit(launch.LOST)  # another process has died, mostly: the one that waits knows
 
 

@@ -101,7 +101,7 @@ class GAN(pl.LightningModule):
         self.register_buffer("fixed_z", sample_latents(GRID, latent_dim, seed))
         self.to(memory_format=torch.channels_last)
 
-        self._settled_at = -1  # images seen when generator_ema's BatchNorm was last measured
+        self._recalibrated_at = -1  # images seen when generator_ema's BatchNorm was last measured
         self._diverged_at = torch.tensor(-1)  # number of the first step with a non-finite loss
 
     @property
@@ -201,7 +201,7 @@ class GAN(pl.LightningModule):
                 optimizer.step()
 
     def _stop_if_diverged(self, loss_d: Tensor, loss_g: Tensor, batch_idx: int) -> None:
-        """Remember the first non-finite loss on the device; look, and so wait for it, rarely."""
+        """Record the step of the first non-finite loss on the device; synchronise only rarely."""
         step = self.trainer.fit_loop.total_batch_idx + 1
         bad = ~torch.isfinite(loss_d + loss_g) & (self._diverged_at < 0)
         self._diverged_at = torch.where(bad, step, self._diverged_at)
@@ -265,7 +265,7 @@ class GAN(pl.LightningModule):
         ``z``: latents (N, latent_dim), on any device; ``None``: the fixed grid, the same 64 faces
         at any time.
         """
-        self._settle()
+        self._recalibrate()
         z = self.fixed_z if z is None else z.to(self.device)
         with ema.evaluating(self.generator_ema) as G:
             # Always GRID rows at a time: convolutions round differently for other batch sizes,
@@ -273,23 +273,23 @@ class GAN(pl.LightningModule):
             rows = [G(F.pad(block, (0, 0, 0, GRID - len(block)))) for block in z.split(GRID)]
         return torch.cat(rows)[: len(z)]
 
-    def _settle(self) -> None:
+    def _recalibrate(self) -> None:
         """Measure generator_ema's BatchNorm statistics, unless its weights have not moved since."""
-        if self._settled_at == self.images_seen:
+        if self._recalibrated_at == self.images_seen:
             return
         z = sample_latents(
             GRID * RECALIBRATION_BATCHES, self.hp.latent_dim, mix_seed(self.hp.seed, 1)
         )
         ema.recalibrate_batch_norm(self.generator_ema, z.to(self.device).split(GRID))
-        self._settled_at = self.images_seen
+        self._recalibrated_at = self.images_seen
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._raise_if_diverged()  # before it replaces a good checkpoint
-        self._settle()  # in place, and so also in the state_dict that checkpoint already holds
+        self._recalibrate()  # in place, and so also in the state_dict that checkpoint already holds
         checkpoint["images_seen"] = self.images_seen
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.images_seen = self._settled_at = checkpoint["images_seen"]
+        self.images_seen = self._recalibrated_at = checkpoint["images_seen"]
         # trainer.max_time is of this command: what the one before it took does not count.
         checkpoint.get("callbacks", {}).pop("Timer", None)
 

@@ -52,7 +52,7 @@ def rank() -> int:
     return int(os.environ["SLURM_PROCID"]) if _srun() else 0
 
 
-def first_of_its_machine() -> bool:
+def is_local_rank_zero() -> bool:
     """Whether no other process of this job on this machine has a lower number."""
     name = "SLURM_LOCALID" if _srun() and not _torchrun() else "LOCAL_RANK"
     return int(os.environ.get(name) or 0) == 0
@@ -63,7 +63,7 @@ def started() -> bool:
     return JOB in os.environ or _torchrun() or (_srun() and _nodes_and_tasks()[1] > 1)
 
 
-def local_world() -> int:
+def local_world_size() -> int:
     """Processes on this machine, as torchrun or srun have started them; else 1."""
     if _torchrun():
         return int(os.environ["LOCAL_WORLD_SIZE"])
@@ -74,7 +74,7 @@ def local_world() -> int:
 def nodes() -> int:
     """Machines of this job, as torchrun or srun have started it; else 1."""
     if _torchrun():
-        return max(1, int(os.environ["WORLD_SIZE"]) // local_world())
+        return max(1, int(os.environ["WORLD_SIZE"]) // local_world_size())
     return _nodes_and_tasks()[0]
 
 
@@ -86,7 +86,7 @@ def restarted() -> bool:
     )
 
 
-def identity() -> str:
+def run_name() -> str:
     """What a run directory is called after: the time of the start, or the number of a SLURM job.
 
     All processes of a job get the same, on all machines and after a restart.
@@ -154,8 +154,8 @@ def _torchrun_store() -> "TCPStore":
     )
 
 
-def meet_again(device: "torch.device") -> None:
-    """Connect the processes that torchrun has restarted; other starts are Lightning's business.
+def reconnect(device: "torch.device") -> None:
+    """Connect the processes that torchrun has restarted; after other starts Lightning does it.
 
     torchrun's store outlives them, with the addresses where those before could be found. Who reads
     before the others have written would knock at a closed door: each attempt gets names of its own.
@@ -188,7 +188,7 @@ def run_ranks(configuration: str, count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="facegan_") as directory:
         (Path(directory) / "configuration.yaml").write_text(configuration, encoding="utf-8")
         threads = int(os.environ.get("OMP_NUM_THREADS") or available_cpus())  # for all of them
-        # Whoever has started this process has no part in those it starts.
+        # What SLURM says is for this process, not for its children.
         own = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") and k != "RANK"}
         environment = own | {
             JOB: directory,
@@ -263,10 +263,7 @@ def _raise_what_they_said(
 
 @contextlib.contextmanager
 def _passing_on_signals(ranks: list[subprocess.Popen]) -> Iterator[list[int]]:
-    """Signals are for those who train; this process waits for what they make of it.
-
-    Yields those that come.
-    """
+    """Forward signals to the processes that train; yields a list of those received."""
     received: list[int] = []
 
     def pass_on(signum: int, frame: object) -> None:
@@ -329,20 +326,20 @@ def configuration() -> str | None:
     return (Path(directory) / "configuration.yaml").read_text(encoding="utf-8")
 
 
-def say(sentence: str) -> None:
+def report_error(sentence: str) -> None:
     """Leave the reason of the end to the process that waits for it."""
     path = Path(os.environ[JOB]) / f"{rank()}.txt"
     path.write_text(sentence, encoding="utf-8")
 
 
-def say_lost(sentence: str) -> None:
+def report_lost_peers(sentence: str) -> None:
     """Leave what this process has seen of the end, in case that none knows more."""
     path = Path(os.environ[JOB]) / f"{rank()}.lost"
     path.write_text(sentence, encoding="utf-8")
 
 
 def _end_with(parent: int) -> None:
-    """A process that nobody waits for any more must not train on."""
+    """Exit when the parent has died: nobody waits for this process any more."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(LOST)

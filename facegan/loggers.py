@@ -111,7 +111,7 @@ def _kept_id(path: Path) -> str | None:
     if not path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
         with replacing(path) as partial:
             partial.write_text(secrets.token_hex(4))
-    return path.read_text() if path.is_file() else None  # of the others nobody asks
+    return path.read_text() if path.is_file() else None  # only rank 0 needs it
 
 
 def finish() -> None:

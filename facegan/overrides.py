@@ -16,7 +16,7 @@ from facegan.run_dir import run_dir_of
 
 started_with: list[str] = []  # overrides of the process that started this one, if one did
 
-# Was meant for one sitting, or for one job of a sweep.
+# These apply to a single command, or one job of a sweep, and are not inherited on resuming.
 ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
 PATHS = ("data_dir", "dataset.data_dir", "dataset.root")  # relative to where a run was started
 

@@ -48,7 +48,7 @@ def train(cfg: DictConfig) -> float | None:
     Returns the objective, if it was measured: what searches look at.
     """
     _check_values(cfg)
-    processes = config.count_of(cfg.trainer.devices)
+    processes = config.num_devices(cfg.trainer.devices)
     with config.own_gpus(cfg, processes):
         if processes > 1 and not launch.started():
             launch.run_ranks(config.resolved(cfg), processes)
@@ -79,10 +79,10 @@ def _train(cfg: DictConfig) -> None:
     callbacks = list((config.build(cfg, "callbacks") or {}).values())
     if not cfg.trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
-    callbacks.sort(key=_turn)
+    callbacks.sort(key=_callback_order)
     objective = Objective(cfg.objective.metric, cfg.objective.mode)
     _check_objective(cfg, callbacks)
-    history = History(cfg.run_dir, _goes_on(cfg), partial(overrides.record, cfg))
+    history = History(cfg.run_dir, _is_resuming(cfg), partial(overrides.record, cfg))
     callbacks = [history, *callbacks, objective]
     loggers = list((config.build(cfg, "logger") or {}).values())
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
@@ -102,7 +102,7 @@ def _train(cfg: DictConfig) -> None:
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
     began, before = perf_counter(), checkpoint["images_seen"] if checkpoint else 0
-    launch.meet_again(trainer.strategy.root_device)
+    launch.reconnect(trainer.strategy.root_device)
     try:
         trainer.fit(model, data, ckpt_path=path, weights_only=True)
     except MisconfigurationException as error:
@@ -121,7 +121,7 @@ def _train(cfg: DictConfig) -> None:
         )
 
 
-def _turn(callback: Any) -> int:
+def _callback_order(callback: Any) -> int:
     """When a callback's turn is among the others: of its kind, in the order of the configuration.
 
     Early stopping looks at what the others have measured. The best checkpoint is chosen before the
@@ -216,7 +216,7 @@ def _check_precision(model: "GAN", cfg: DictConfig) -> None:
 
 def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     """The checkpoint named by ``ckpt`` or ``resume``, if it fits this configuration."""
-    start = cfg.run_dir if _goes_on(cfg) else cfg.ckpt
+    start = cfg.run_dir if _is_resuming(cfg) else cfg.ckpt
     if start is None:
         return None
     from facegan.checkpoint import read_checkpoint
@@ -224,7 +224,9 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     try:
         checkpoint = read_checkpoint(start)
     except InputError as error:
-        checkpoint = _one_before(Path(str(start)) / "checkpoints", error, cfg.resume.fallback)
+        checkpoint = _fallback_checkpoint(
+            Path(str(start)) / "checkpoints", error, cfg.resume.fallback
+        )
     path = checkpoint["path"]
     expect("loops" in checkpoint, f"{path} holds weights alone: training cannot go on from it.")
     for name, key in ARCHITECTURE.items():
@@ -245,13 +247,13 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     return checkpoint
 
 
-def _goes_on(cfg: DictConfig) -> bool:
+def _is_resuming(cfg: DictConfig) -> bool:
     """Whether this is the same run as before: resumed, or started again by torchrun or SLURM."""
     there = last_checkpoint(cfg.run_dir).is_file()
     return cfg.resume.dir is not None or (launch.restarted() and there)
 
 
-def _one_before(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:
+def _fallback_checkpoint(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:
     """The newest whole checkpoint in ``directory`` if ``fallback``; else an error that names it."""
     from facegan.checkpoint import read_checkpoint
 

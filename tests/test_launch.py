@@ -34,21 +34,21 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_a_process_of_its_own(alone: pytest.MonkeyPatch):
-    assert (launch.rank(), launch.local_world(), launch.nodes()) == (0, 1, 1)
+    assert (launch.rank(), launch.local_world_size(), launch.nodes()) == (0, 1, 1)
     assert not launch.started()
     assert not launch.restarted()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", launch.identity())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", launch.run_name())
 
 
 def test_a_process_of_srun(alone: pytest.MonkeyPatch):
     step = {"JOB_ID": "77", "STEP_ID": "0", "PROCID": "5", "NTASKS": "8", "STEP_NUM_NODES": "2"}
     for name, value in step.items():
         alone.setenv(f"SLURM_{name}", value)
-    assert (launch.rank(), launch.local_world(), launch.nodes()) == (5, 4, 2)
+    assert (launch.rank(), launch.local_world_size(), launch.nodes()) == (5, 4, 2)
     assert launch.started()
-    assert launch.identity() == "slurm_77"
+    assert launch.run_name() == "slurm_77"
     alone.setenv("SLURM_STEP_ID", "1")
-    assert launch.identity() == "slurm_77_1"
+    assert launch.run_name() == "slurm_77_1"
     assert not launch.restarted()
     alone.setenv("SLURM_RESTART_COUNT", "1")
     assert launch.restarted()
@@ -57,7 +57,7 @@ def test_a_process_of_srun(alone: pytest.MonkeyPatch):
 def test_a_shell_of_srun_is_none_of_its_processes(alone: pytest.MonkeyPatch):
     for name, value in {"JOB_ID": "77", "STEP_ID": "0", "PROCID": "0", "PTY_PORT": "1"}.items():
         alone.setenv(f"SLURM_{name}", value)
-    assert not launch.identity().startswith("slurm")
+    assert not launch.run_name().startswith("slurm")
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_a_process_of_torchrun(alone: pytest.MonkeyPatch):
     given = {"TORCHELASTIC_RUN_ID": "none", "RANK": "3", "LOCAL_RANK": "1"}
     for name, value in {**given, "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
         alone.setenv(name, value)
-    assert (launch.rank(), launch.local_world(), launch.nodes()) == (3, 2, 2)
+    assert (launch.rank(), launch.local_world_size(), launch.nodes()) == (3, 2, 2)
     assert launch.started()
 
 
@@ -275,7 +275,7 @@ def test_torchrun_restarts_from_the_last_checkpoint_by_itself(
 MEETING = """
 import os, torch, torch.distributed as dist
 from facegan import launch
-launch.meet_again(torch.device("cpu"))
+launch.reconnect(torch.device("cpu"))
 if not dist.is_initialized():
     dist.init_process_group("gloo")  # what Lightning does
 total = torch.ones(())
@@ -321,10 +321,10 @@ def test_a_restarted_job_keeps_its_identity(alone: pytest.MonkeyPatch):
     for name, value in {"ADDR": "127.0.0.1", "PORT": str(store.port)}.items():
         alone.setenv(f"MASTER_{name}", value)
     alone.setenv("RANK", "0")
-    first = launch.identity()
+    first = launch.run_name()
     alone.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     alone.setattr(launch, "_time_of_parent", lambda: "a second later")
-    assert launch.identity() == first
+    assert launch.run_name() == first
 
 
 # ---------------------------------------------------------------------- srun

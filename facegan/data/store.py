@@ -97,7 +97,8 @@ def prepare(
         InputError: more bad pictures than that, no space, or a directory that cannot be written.
     """
     path = Path(data_dir).expanduser().resolve() / source.directory()
-    if not path.exists():
+    there = path.exists()
+    if not there:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _only_one(path):
@@ -108,6 +109,12 @@ def prepare(
     store = Store(path)
     # Also of a store that is there already: this run may allow fewer than the one that made it.
     _check_bad(store.meta["skipped"], len(store), max_bad_fraction, store.meta["origin"])
+    if there and store.meta["skipped"]:
+        log.warning(
+            "%s: %d pictures could not be read when %s was made, and are not in it; if they have "
+            "been repaired since, delete that directory.",
+            *(source.name, len(store.meta["skipped"]), path),
+        )
     log.info("Data: %s, %d images, in %s", source.name, len(store), path)
     return store
 

@@ -26,7 +26,7 @@ class Moments:
 
 
 def moments(chunks: Iterable[Tensor]) -> Moments:
-    """Of a stream of vectors (n, d), none of which is kept."""
+    """Mean and covariance of a stream of vectors (n, d), accumulated in float64."""
     count, total, products = 0, torch.zeros(()), torch.zeros(())
     for chunk in chunks:
         values = chunk.to("cpu", torch.float64)
