@@ -55,9 +55,8 @@ def num_devices(devices: int | str | list[int]) -> int:
         return len([part for part in devices.split(",") if part.strip()])
     if devices in ("auto", -1, "-1"):
         return max(1, _visible_gpus())
-    return (
-        int(devices) if str(devices).lstrip("-").isdigit() else 1
-    )  # Lightning reports invalid values
+    # Lightning reports invalid values.
+    return int(devices) if str(devices).lstrip("-").isdigit() else 1
 
 
 def in_sweep() -> bool:

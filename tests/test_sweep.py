@@ -95,9 +95,9 @@ class Broken(pl.Callback):
 @pytest.mark.slow
 def test_a_search_without_any_success_ends_in_a_sentence(tmp_path: Path, data_dir: Path):
     pytest.importorskip("optuna")
-    search = ["sweep=optuna", "hydra.sweeper.n_trials=1", "objective.metric=loss/x"]
+    search = ["sweep=optuna", "hydra.sweeper.n_trials=1", "objective.metric=other/x"]
     output = sweep(tmp_path, data_dir, *search, expected=2)
-    assert "None of the sweep's 1 jobs succeeded: The objective loss/x was never logged" in output
+    assert "None of the sweep's 1 jobs succeeded: The objective other/x was never logged" in output
     assert "Traceback" not in output
 
 
@@ -131,9 +131,9 @@ def test_jobs_at_once(tmp_path: Path, data_dir: Path, launcher: str):
 
 @pytest.mark.slow
 def test_an_objective_that_is_not_measured_fails_the_job(tmp_path: Path, data_dir: Path):
-    output = sweep(tmp_path, data_dir, "-m", "seed=1", "objective.metric=loss/x", expected=2)
-    assert "The objective loss/x was never logged" in output
-    assert jobs(tmp_path)["0"]["error"].startswith("The objective loss/x was never logged")
+    output = sweep(tmp_path, data_dir, "-m", "seed=1", "objective.metric=other/x", expected=2)
+    assert "The objective other/x was never logged" in output
+    assert jobs(tmp_path)["0"]["error"].startswith("The objective other/x was never logged")
     metric = "objective.metric=quality/kd_pixels"
     output = sweep(tmp_path, data_dir, "-m", "seed=1", metric, expected=2)
     assert "is not measured without the callback quality" in output
