@@ -316,7 +316,7 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     assert isinstance(cfg, DictConfig)
     if launch.rank() == 0:
         configure_log(cfg.hydra.job_logging)
-    overrides.started_with.extend(cfg.hydra.overrides)
+    overrides.started_with |= {key: cfg.hydra[key] for key in ("overrides", "config")}
     del cfg["hydra"]
     try:
         job(cfg)
@@ -331,7 +331,11 @@ def resolved(cfg: DictConfig) -> str:
     """``cfg``, its overrides and how its job logs, as YAML that can be read without resolvers."""
     content: Any = OmegaConf.to_container(cfg, resolve=True)
     logging_of_job = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
-    of_hydra = {"job_logging": logging_of_job, "overrides": overrides.given()}
+    of_hydra = {
+        "job_logging": logging_of_job,
+        "overrides": overrides.given(),
+        "config": OmegaConf.to_yaml(cfg),
+    }
     return OmegaConf.to_yaml({**content, "hydra": of_hydra})
 
 

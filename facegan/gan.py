@@ -25,6 +25,7 @@ from facegan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradi
 from facegan.networks import Discriminator, Generator
 
 GRID = 64  # pictures in the fixed grid
+METRICS = ("loss/d", "loss/g", "score/real", "score/fake")  # of every batch
 RECALIBRATION_BATCHES = 16  # of GRID latents, to measure BatchNorm statistics with
 
 
@@ -151,25 +152,25 @@ class GAN(pl.LightningModule):
         hp = self.hp
         real = batch[0]
         optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
-        opens = batch_idx % hp.accumulate == 0
-        closes = (batch_idx + 1) % hp.accumulate == 0 or self.trainer.is_last_batch
+        zero_grad = batch_idx % hp.accumulate == 0
+        step = (batch_idx + 1) % hp.accumulate == 0 or self.trainer.is_last_batch
         penalise = batch_idx // hp.accumulate % hp.penalty_every == 0
 
         # One forward pass of G serves both half-steps: D's must not reach into it, G's does.
         z = torch.randn(len(real), hp.latent_dim, device=real.device)
         fake = self.generator(z)
 
-        with self._half_step(optimizer_d, opens, closes):
+        with self._half_step(optimizer_d, zero_grad, step):
             loss_d, logits_real, logits_fake = self.loss_d(real, fake.detach(), penalise)
             self.manual_backward(loss_d / hp.accumulate)
 
-        with self._half_step(optimizer_g, opens, closes):
+        with self._half_step(optimizer_g, zero_grad, step):
             loss_g = self.loss_g(fake, real)
             self.manual_backward(loss_g / hp.accumulate)
 
         new_images = len(real) * self.trainer.world_size
         self.images_seen += new_images
-        if closes:
+        if step:
             beta = ema.decay(
                 new_images * hp.accumulate, self.images_seen, hp.ema_half_life, hp.ema_ramp
             )

@@ -135,7 +135,7 @@ def _time_of_parent() -> str:
 def _agreed(proposal: str) -> str:
     """The first process's ``proposal``, also after a restart."""
     store = _torchrun_store()
-    key = "facegan/identity"
+    key = "facegan/run_name"
     if rank() == 0:
         store.compare_set(key, "", proposal)  # the first one stays
     return store.get(key).decode()

@@ -53,12 +53,11 @@ class _ContinuedWriter(ExperimentWriter):
 def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
     """Drop the rows of every ``metrics.csv`` that a run resumed at ``images_seen`` writes again."""
     for path in (run_dir / "metrics.csv", *run_dir.glob("*/metrics.csv")):
-        if not path.is_file():
-            continue
         rows = read_csv(path)
+        if not rows:  # at most a header, which a logger that is open already relies on
+            continue
         kept = [row for row in rows if row["step"].isdigit() and int(row["step"]) <= images_seen]
-        columns = list(rows[0]) if rows else []
-        write_csv(path, columns, kept)
+        write_csv(path, list(rows[0]), kept)
 
 
 def wandb_logger(run_dir: str, project: str, name: str | None = None, **options: Any) -> Logger:

@@ -14,7 +14,8 @@ from facegan.errors import expect
 from facegan.files import replacing
 from facegan.run_dir import run_dir_of
 
-started_with: list[str] = []  # overrides of the process that started this one, if one did
+# Of the process that started this one, if one did: its overrides, and its configuration as YAML.
+started_with: dict[str, Any] = {}
 
 # These apply to a single command, or one job of a sweep, and are not inherited on resuming.
 ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
@@ -74,9 +75,13 @@ def record(cfg: DictConfig) -> None:
         return
     saved = Path(cfg.run_dir) / ".hydra"
     overrides = [_from(Path.cwd(), o) for o in given() if _key(o) not in ONCE]
-    for name, content in (("config.yaml", cfg), ("overrides.yaml", OmegaConf.create(overrides))):
+    contents = {
+        "config.yaml": started_with.get("config") or OmegaConf.to_yaml(cfg),
+        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(overrides)),
+    }
+    for name, content in contents.items():
         with replacing(saved / name) as partial:
-            OmegaConf.save(content, partial)
+            partial.write_text(content, encoding="utf-8")
 
 
 def _key(override: str) -> str:
@@ -87,7 +92,7 @@ def given() -> list[str]:
     """Of the command line, also of the process that started this one."""
     if HydraConfig.initialized():
         return [str(override) for override in HydraConfig.get().overrides.task]
-    return list(started_with)
+    return list(started_with.get("overrides", []))
 
 
 def _started_in(run_dir: Path) -> Path:

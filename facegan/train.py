@@ -188,9 +188,14 @@ def _check_values(cfg: DictConfig) -> None:
 def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
     """What a search or early stopping waits for has to be measured: say so before training."""
     from facegan.callbacks.objective import EarlyStopping
+    from facegan.gan import METRICS
 
     watched = cfg.searched or any(isinstance(c, EarlyStopping) for c in callbacks)
     family = cfg.objective.metric.partition("/")[0]
+    expect(
+        family not in ("loss", "score") or cfg.objective.metric in METRICS,
+        f"objective.metric={cfg.objective.metric} is not measured: {', '.join(METRICS)} are.",
+    )
     measuring = {getattr(callback, "family", None) for callback in callbacks}
     expect(
         not watched or family not in ("quality", "clusters") or family in measuring,

@@ -447,10 +447,20 @@ def test_the_objective_is_of_this_run_alone(train, tmp_path: Path):
     assert second["objective"] != first["objective"]
 
 
-def test_a_mistyped_objective_is_noticed_after_the_first_epoch(train, tmp_path: Path):
-    status, output = train("objective.metric=loss/D", "trainer.max_epochs=3")
+def test_a_mistyped_objective_is_noticed_before_training(train, tmp_path: Path):
+    status, output = train("objective.metric=loss/D")
     assert status == 2
-    assert "objective.metric=loss/D is not measured, unlike loss/d, loss/g" in output
+    assert "objective.metric=loss/D is not measured: loss/d, loss/g" in output
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_table_that_holds_a_header_alone_goes_on(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1")[0] == 0
+    path = tmp_path / "run" / "metrics.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2")
+    assert status == 0, output
+    assert {int(row["step"]) for row in rows(tmp_path / "run")} >= {80, 144}
 
 
 def test_a_home_directory_in_a_path_is_expanded(train, tmp_path: Path, monkeypatch):

@@ -47,7 +47,7 @@ class History(pl.Callback):
             for callback in trainer.callbacks  # type: ignore[attr-defined]
             if isinstance(callback, Quality)
         )
-        if self.resumed and not measured_alike:
+        if self.resumed and not measured_alike and trainer.is_global_zero:
             log.warning("Quality is measured in another way than before: the best starts anew.")
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if not isinstance(callback, (ModelCheckpoint, Objective, EarlyStopping)):
@@ -61,11 +61,16 @@ class History(pl.Callback):
     @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         forget_metrics_after(self.run_dir, pl_module.images_seen if self.resumed else -1)
+        if pl_module.images_seen == 0:  # pictures of a run that was killed at once
+            for stale in self.run_dir.glob("*/epoch_*.png"):
+                stale.unlink()
         self.record()
 
 
 def _data_of(trainer: pl.Trainer) -> str:
-    return trainer.datamodule.store.path.name  # type: ignore[attr-defined]
+    """What decides which images an epoch has, and in which order."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    return f"{data.store.path.name}, {len(data.train_rows())} images, seed {data.seed}"
 
 
 def _moved(state: dict[str, Any], callback: ModelCheckpoint) -> dict[str, Any]:

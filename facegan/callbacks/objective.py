@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from facegan.callbacks.epoch_end import was_measured
-from facegan.errors import expect, expect_int
+from facegan.errors import expect_int
 
 
 class Objective(pl.Callback):
@@ -25,23 +25,12 @@ class Objective(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self.metric not in trainer.callback_metrics:
-            self._expect_no_typo(trainer)
             return
         self.logged = True
         value = float(trainer.callback_metrics[self.metric])
         sign = 1 if self.mode == "min" else -1
         if math.isfinite(value) and (self.value is None or sign * value < sign * self.value):
             self.value, self.epoch = value, trainer.current_epoch + 1
-
-    def _expect_no_typo(self, trainer: pl.Trainer) -> None:
-        """Others of its kind are there: this one will never be."""
-        family = self.metric.partition("/")[0]
-        alike = [name for name in trainer.callback_metrics if name.startswith(f"{family}/")]
-        expect(
-            not alike,
-            f"objective.metric={self.metric} is not measured, unlike {', '.join(sorted(alike))}: "
-            "name one of these.",
-        )
 
     @property
     def state_key(self) -> str:
@@ -64,6 +53,9 @@ class EarlyStopping(pl.callbacks.EarlyStopping):
         super().__init__(
             monitor, mode=mode, patience=patience, check_on_train_epoch_end=True, strict=False
         )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict({**state_dict, "patience": self.patience})  # this command's
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if was_measured(trainer, self.monitor):

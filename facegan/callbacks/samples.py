@@ -29,10 +29,7 @@ class Samples(pl.Callback):
 
     @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if pl_module.images_seen == 0:  # what a run that was killed at once has left is not of this
-            for stale in self.directory.glob("epoch_*.png"):
-                stale.unlink()
-        elif (self.directory / "reals.png").exists():
+        if pl_module.images_seen > 0 and (self.directory / "reals.png").exists():  # resumed
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         reals = data.raw_images(data.train_rows()[: self.columns**2])

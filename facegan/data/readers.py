@@ -3,6 +3,7 @@
 Imports no torch, so that a worker starts in a fraction of a second.
 """
 
+import errno
 import io
 import struct
 import warnings
@@ -19,6 +20,17 @@ from facegan.data.parallel import Bad
 
 # Pillow widens its kernels when it shrinks (antialiasing); Lanczos looks the same and is slower.
 BICUBIC = Image.Resampling.BICUBIC
+# The system is to blame, and not the picture, which would be left out for good.
+PASSING = {
+    errno.EACCES,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOTCONN,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
 UPRIGHT = {  # what undoes an EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,6 +50,10 @@ class Files(Protocol):
         """The bytes of one picture file, at their beginning."""
         ...
 
+    def where(self, index: int) -> str:
+        """The file that they are in."""
+        ...
+
 
 @dataclass(frozen=True)
 class FolderFiles:
@@ -47,7 +63,10 @@ class FolderFiles:
     names: Sequence[str]
 
     def open(self, index: int) -> IO[bytes]:
-        return (self.root / self.names[index]).open("rb")
+        return Path(self.where(index)).open("rb")
+
+    def where(self, index: int) -> str:
+        return str(self.root / self.names[index])
 
 
 class ZipFiles:
@@ -63,6 +82,9 @@ class ZipFiles:
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_file": None}
+
+    def where(self, index: int) -> str:
+        return str(self.path)
 
     def open(self, index: int) -> IO[bytes]:
         if self._file is None:
@@ -108,16 +130,11 @@ class PictureReader:
                     with self.files.open(start + i) as file:
                         out[i] = decode(file, self.size, self.channels, self.crop)
                 except Exception as error:  # Pillow raises a dozen kinds on broken files
-                    if _passing(error):
-                        raise
+                    if isinstance(error, OSError) and error.errno in PASSING:
+                        where = self.files.where(start + i)
+                        raise OSError(error.errno, error.strerror, where) from error
                     bad[start + i] = f"{type(error).__name__}: {error}"[:200]
         return bad
-
-
-def _passing(error: Exception) -> bool:
-    """Whether the system is to blame, and not the picture, which would be left out for good."""
-    system = isinstance(error, OSError) and error.errno is not None
-    return (system and not isinstance(error, FileNotFoundError)) or isinstance(error, MemoryError)
 
 
 def decode(file: IO[bytes], size: int, channels: int, crop: int | None) -> np.ndarray:

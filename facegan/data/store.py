@@ -110,7 +110,7 @@ def prepare(
     # Also of a store that is there already: this run may allow fewer than the one that made it.
     _check_bad(store.meta["skipped"], len(store), max_bad_fraction, store.meta["origin"])
     if there and store.meta["skipped"]:
-        log.warning(
+        log.info(
             "%s: %d pictures could not be read when %s was made, and are not in it; if they have "
             "been repaired since, delete that directory.",
             *(source.name, len(store.meta["skipped"]), path),

@@ -41,11 +41,6 @@ def expect_subset_fits(images: int, size: int, prefix: str = "") -> None:
     )
 
 
-def squared_mmd(x: Tensor, y: Tensor) -> float:
-    """Unbiased squared MMD between vectors (m, d) and (m, d); may be negative."""
-    return float(_squared_mmds(x, y, group_numbers(len(y)))[0])
-
-
 def _squared_mmds(x: Tensor, y: Tensor, group: Tensor) -> Tensor:
     """The squared MMD (1 + GROUPS,): of all of ``y``, and without those of each group."""
     x, y = x.double(), y.double()

@@ -2,7 +2,8 @@
 
 The same for every metric, whatever its formula. What is left out are generated images, so that two
 generators that were given the same latents can be compared on the same tenths: the error of their
-difference is mostly smaller than theirs.
+difference is mostly smaller than theirs. (Of sliced Wasserstein distance, which takes equally many
+of both kinds, real ones are left out with them.)
 """
 
 from collections.abc import Sequence

@@ -120,10 +120,13 @@ def test_damaged_exif_does_not_spoil_a_picture():
 def test_what_the_system_refuses_is_not_blamed_on_the_picture():
     class Failing:
         def open(self, index: int) -> IO[bytes]:
-            raise OSError(errno.EIO, "Input/output error", "a.jpg")
+            raise OSError(errno.EIO, "Input/output error")
+
+        def where(self, index: int) -> str:
+            return "a.jpg"
 
     reader = PictureReader(Failing(), 16, 3, None)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(OSError, match=r"Input/output error: 'a.jpg'"):
         reader.fill(np.zeros((1, 3, 16, 16), np.uint8), 0)
 
 
