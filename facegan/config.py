@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log
 from hydra.errors import (
@@ -312,12 +313,12 @@ def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> N
 
 def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     """Do what the process that started this one has composed already, without Hydra."""
-    cfg = OmegaConf.create(given)
-    assert isinstance(cfg, DictConfig)
+    content = yaml.safe_load(given)  # what is told of Hydra is no part of the configuration
+    of_hydra = content.pop("hydra")
+    cfg = OmegaConf.create(content)
     if launch.rank() == 0:
-        configure_log(cfg.hydra.job_logging)
-    overrides.started_with |= {key: cfg.hydra[key] for key in ("overrides", "config")}
-    del cfg["hydra"]
+        configure_log(OmegaConf.create(of_hydra["job_logging"]))
+    overrides.started_with |= {key: of_hydra[key] for key in ("overrides", "config")}
     try:
         job(cfg)
     except RuntimeError as error:

@@ -335,11 +335,14 @@ def _short(path: str) -> Path:
 
 def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
     """Say where things are and what to do with them."""
+    from pytorch_lightning.callbacks import Timer
+
     run_dir = _short(cfg.run_dir)
-    batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-    whole = batches >= trainer.num_training_batches  # not stopped amid an epoch by max_time
-    done = whole and trainer.current_epoch == trainer.max_epochs
-    ended = "Done" if done else "Stopped early"
+    left = [c.time_remaining() for c in trainer.callbacks if isinstance(c, Timer)]
+    if any(seconds is not None and seconds <= 0 for seconds in left):
+        ended = "The time is up (trainer.max_time)"
+    else:
+        ended = "Done" if trainer.current_epoch == trainer.max_epochs else "Stopped early"
     lines = [f"{ended}: {model.images_seen:,} images seen."]
     for what, path in (
         ("faces", run_dir / "samples"),

@@ -187,6 +187,13 @@ def test_the_time_that_a_run_may_take_is_counted_anew(train, tmp_path: Path):
     assert GAN.load_from_checkpoint(path, weights_only=True).images_seen == 3 * 72
 
 
+def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
+    status, output = train("trainer.max_epochs=500", "trainer.max_time=00:00:00:01")
+    assert status == 0, output
+    assert "The time is up (trainer.max_time): " in output
+    assert (tmp_path / "run" / "samples" / "timeline.png").is_file()
+
+
 def test_a_run_is_not_written_over_another(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     before = (tmp_path / "run" / "metrics.csv").read_bytes()
