@@ -63,7 +63,7 @@ def sliced_wasserstein(real: Tensor, generated: Tensor, seed: int = 0) -> Estima
     for _ in range(REPEATS):
         directions = torch.randn(real.shape[1], DIRECTIONS, generator=generator)
         directions /= directions.norm(dim=0)
-        a, b = ((kind @ directions).T.sort(1) for kind in (real, generated))
+        a, b = ((directions.T @ kind.T).sort(1) for kind in (real, generated))
         distances.append((a.values - b.values).abs().mean())
         if not len(changes) and images >= GROUPS:  # along the first directions alone
             tenth_a, tenth_b = group[a.indices], group[b.indices]
