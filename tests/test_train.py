@@ -133,9 +133,10 @@ def test_a_run_killed_between_its_best_and_its_last_checkpoint(train, tmp_path: 
     assert status == 0, output
 
 
-def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(
-    train, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def interrupted(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that was stopped after 4 of the 9 batches of its first epoch."""
+
     def interrupt(self: GAN, _: object, batch_idx: int) -> None:
         if batch_idx == 3:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -145,31 +146,25 @@ def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(
     with monkeypatch.context() as patch:
         patch.setattr(GAN, "training_step", interrupt)
         assert train("trainer.max_epochs=2")[0] == 128 + signal.SIGTERM
-    status, output = run(train_module, f"resume={tmp_path}/run", "dataset.batch_size=16")
+    return tmp_path / "run"
+
+
+def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(run, interrupted: Path):
+    status, output = run(train_module, f"resume={interrupted}", "dataset.batch_size=16")
     assert status == 2, output
     assert "set dataset.global_batch_size=8" in output
-    status, output = run(
-        train_module, f"resume={tmp_path}/run"
-    )  # what was refused is not part of it
+    # What was refused has not become part of the run.
+    status, output = run(train_module, f"resume={interrupted}")
     assert status == 0, output
-    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last = interrupted / "checkpoints" / "last.ckpt"
     assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 2 * 72
 
 
 def test_a_run_from_a_checkpoint_amid_an_epoch_of_other_data_sees_all_of_its_own(
-    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train, interrupted: Path, tmp_path: Path
 ):
-    def interrupt(self: GAN, _: object, batch_idx: int) -> None:
-        if batch_idx == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        step(self, _, batch_idx)
-
-    step = GAN.training_step
-    with monkeypatch.context() as patch:
-        patch.setattr(GAN, "training_step", interrupt)
-        assert train("trainer.max_epochs=2")[0] == 128 + signal.SIGTERM
     other = ["dataset.draw_seed=1", f"hydra.run.dir={tmp_path}/other", "trainer.max_epochs=1"]
-    status, output = train(f"ckpt={tmp_path}/run", *other)
+    status, output = train(f"ckpt={interrupted}", *other)
     assert status == 0, output
     last = tmp_path / "other" / "checkpoints" / "last.ckpt"
     assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 4 * 8 + 72
