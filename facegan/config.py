@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import operator
 import os
 import re
 import sys
@@ -88,6 +89,7 @@ def _visible_gpus() -> int:
     return torch.cuda.device_count()
 
 
+OmegaConf.register_new_resolver("not", operator.not_, replace=True)
 OmegaConf.register_new_resolver("strategy_for", strategy_for, replace=True)
 for name in ("local_world_size", "nodes"):
     OmegaConf.register_new_resolver(name, getattr(launch, name), replace=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from facegan import ema
 from facegan.augment import POLICIES, augment
+from facegan.cuda_graphs import GraphedStep
 from facegan.errors import (
     DivergedError,
     expect,
@@ -52,6 +53,8 @@ class GAN(pl.LightningModule):
         ema_half_life: of the averaged generator, in images; 0: no averaging.
         ema_ramp: the half-life is at most this share of the images seen.
         compile: ``torch.compile`` both networks while training.
+        cuda_graphs: on a single NVIDIA GPU, start a step's kernels all at once; steps that
+            accumulate, in float16 or looked at by ``detect_anomaly`` run as usual.
 
     Raises:
         InputError: for a value or a combination that cannot be trained.
@@ -85,6 +88,7 @@ class GAN(pl.LightningModule):
         ema_half_life: float = 10_000,
         ema_ramp: float = 0.05,
         compile: bool = False,
+        cuda_graphs: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -104,6 +108,7 @@ class GAN(pl.LightningModule):
 
         self._recalibrated_at = -1  # images seen when generator_ema's BatchNorm was last measured
         self._diverged_at = torch.tensor(-1)  # number of the first step with a non-finite loss
+        self._graphed: GraphedStep | None = None
 
     @property
     def hp(self) -> Any:
@@ -151,11 +156,30 @@ class GAN(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         hp = self.hp
         real = batch[0]
-        optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
         zero_grad = batch_idx % hp.accumulate == 0
         step = (batch_idx + 1) % hp.accumulate == 0 or self.trainer.is_last_batch
         penalise = batch_idx // hp.accumulate % hp.penalty_every == 0
+        update = self._graphed or self._update_networks
+        metrics = dict(zip(METRICS, update(real, zero_grad, step, penalise), strict=True))
 
+        new_images = len(real) * self.trainer.world_size
+        self.images_seen += new_images
+        if step:
+            beta = ema.decay(
+                new_images * hp.accumulate, self.images_seen, hp.ema_half_life, hp.ema_ramp
+            )
+            ema.update_average(self.generator_ema, self.generator, beta)
+        self._note_divergence(metrics["loss/d"] + metrics["loss/g"])
+        if self._is_looked_at():
+            self._raise_if_diverged()
+            self.log_dict({name: metrics.pop(name) for name in METRICS[:2]}, prog_bar=True)
+            # Lightning takes "step" for the loggers' x-axis.
+            self.log_dict({**metrics, "step": float(self.images_seen)})
+
+    def _update_networks(self, real: Tensor, zero_grad: bool, step: bool, penalise: bool) -> Tensor:
+        """Both half-steps; returns ``METRICS`` (4,). What it does must be fit for a CUDA graph."""
+        hp = self.hp
+        optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
         # One forward pass of G serves both half-steps: D's must not reach into it, G's does.
         z = torch.randn(len(real), hp.latent_dim, device=real.device)
         fake = self.generator(z)
@@ -168,22 +192,8 @@ class GAN(pl.LightningModule):
             loss_g = self.loss_g(fake, real)
             self.manual_backward(loss_g / hp.accumulate)
 
-        new_images = len(real) * self.trainer.world_size
-        self.images_seen += new_images
-        if step:
-            beta = ema.decay(
-                new_images * hp.accumulate, self.images_seen, hp.ema_half_life, hp.ema_ramp
-            )
-            ema.update_average(self.generator_ema, self.generator, beta)
-        self._stop_if_diverged(loss_d.detach(), loss_g.detach(), batch_idx)
-        self.log_dict({"loss/d": loss_d.detach(), "loss/g": loss_g.detach()}, prog_bar=True)
-        self.log_dict(
-            {
-                "score/real": logits_real.detach().sigmoid().mean(),
-                "score/fake": logits_fake.detach().sigmoid().mean(),
-                "step": float(self.images_seen),  # Lightning takes it for the loggers' x-axis
-            }
-        )
+        scores = logits_real.sigmoid().mean(), logits_fake.sigmoid().mean()
+        return torch.stack([loss_d, loss_g, *scores]).detach()
 
     @contextmanager
     def _half_step(
@@ -201,15 +211,24 @@ class GAN(pl.LightningModule):
                     torch.nn.utils.clip_grad_norm_(parameters, self.hp.clip)
                 optimizer.step()
 
-    def _stop_if_diverged(self, loss_d: Tensor, loss_g: Tensor, batch_idx: int) -> None:
-        """Record the step of the first non-finite loss on the device; synchronise only rarely."""
-        step = self.trainer.fit_loop.total_batch_idx + 1
-        bad = ~torch.isfinite(loss_d + loss_g) & (self._diverged_at < 0)
-        self._diverged_at = torch.where(bad, step, self._diverged_at)
+    def _count_optimizer_steps(self) -> None:
+        """In Lightning's count, by which ModelCheckpoint knows that there is something to save."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        for _ in range(2):
+            progress.increment_ready()
+            progress.increment_completed()
+
+    def _is_looked_at(self) -> bool:
+        """Whether this step's numbers are shown: those of all would keep a GPU waiting."""
         every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
-        rarely = batch_idx % every == 0 or self.trainer.is_last_batch
-        if rarely or self.device.type == "cpu":
-            self._raise_if_diverged()
+        rarely = (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
+        return rarely or self.trainer.is_last_batch or self.device.type == "cpu"
+
+    def _note_divergence(self, loss: Tensor) -> None:
+        """Keep the step of the first non-finite loss, on the device."""
+        step = self.trainer.fit_loop.total_batch_idx + 1
+        bad = ~torch.isfinite(loss) & (self._diverged_at < 0)
+        self._diverged_at = torch.where(bad, step, self._diverged_at)
 
     def _raise_if_diverged(self) -> None:
         if self._diverged_at >= 0:
@@ -221,17 +240,20 @@ class GAN(pl.LightningModule):
             )
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        fused = self.device.type in ("cuda", "cpu", "mps", "xpu")
         networks = (self.discriminator, self.generator)
         return [
-            torch.optim.Adam(network.parameters(), **settings, fused=fused)
+            torch.optim.Adam(network.parameters(), **settings)
             for network, settings in zip(networks, self._adam_settings(), strict=True)
         ]
 
     def _adam_settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Of D's optimizer and of G's."""
-        hp = self.hp
-        return {"lr": hp.lr_d, "betas": hp.betas_d}, {"lr": hp.lr_g, "betas": hp.betas_g}
+        hp, device = self.hp, self.device.type
+        kind = {"fused": device in ("cuda", "cpu", "mps", "xpu"), "capturable": device == "cuda"}
+        return (
+            {"lr": hp.lr_d, "betas": hp.betas_d, **kind},
+            {"lr": hp.lr_g, "betas": hp.betas_g, **kind},
+        )
 
     # ------------------------------------------------------------------ randomness
 
@@ -240,10 +262,26 @@ class GAN(pl.LightningModule):
         if self.hp.compile:  # in place, so that the names in a checkpoint stay
             self.generator.compile()
             self.discriminator.compile()
+        if self._fits_a_cuda_graph():
+            self._graphed = GraphedStep(self._update_networks, self._count_optimizer_steps)
+
+    def _fits_a_cuda_graph(self) -> bool:
+        trainer = self.trainer
+        return (
+            self.hp.cuda_graphs
+            and self.device.type == "cuda"
+            and trainer.world_size == 1
+            and self.hp.accumulate == 1
+            and trainer.precision != "16-mixed"
+            and not trainer._detect_anomaly
+        )
+
+    def on_fit_end(self) -> None:
+        self._graphed = None  # it holds on to memory, and to these optimizers
 
     def on_train_start(self) -> None:
         self._reseed()
-        # A checkpoint brings the learning rates of its own run: this run's are meant.
+        # A checkpoint brings the learning rates and the device of its own run: this run's count.
         for optimizer, settings in zip(self.trainer.optimizers, self._adam_settings(), strict=True):
             optimizer.param_groups[0].update(settings)
 
@@ -326,7 +364,7 @@ def _check(hp: Any) -> None:
         expect_number(f"model.{name}", hp[name], low=0)
     if hp.gp_weight is not None:
         expect_number("model.gp_weight", hp.gp_weight, low=0)
-    for name in ("spectral_norm", "compile"):
+    for name in ("spectral_norm", "compile", "cuda_graphs"):
         expect_one_of(f"model.{name}", hp[name], (True, False))
     if hp.clip is not None:
         expect_number("model.clip", hp.clip, low=1e-12)

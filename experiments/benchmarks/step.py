@@ -1,6 +1,7 @@
 """How fast is a training step? facegan's against the textbook's, alternating in the same minutes.
 
     python experiments/benchmarks/step.py
+    python experiments/benchmarks/step.py --accelerator gpu --precision bf16-mixed --steps 200
 
 Contenders, each in a process of its own that rests while another one works (an allocator setting
 holds for a whole process):
@@ -39,41 +40,56 @@ def textbook_networks(size: int, width: int) -> tuple[nn.Module, nn.Module]:
     )
 
 
-def textbook_step(G: nn.Module, D: nn.Module) -> Callable[[torch.Tensor], None]:
+def textbook_step(
+    G: nn.Module, D: nn.Module, device: torch.device
+) -> Callable[[torch.Tensor], None]:
+    G, D = G.to(device), D.to(device)
     optimizer_d = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
     optimizer_g = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
 
     def step(images: torch.Tensor) -> None:
         """On uint8 images (B, 3, size, size)."""
-        real, batch = images / 127.5 - 1, len(images)
-        fake = G(torch.randn(batch, 100))
+        real, batch = images.to(device) / 127.5 - 1, len(images)
+        ones, zeros = torch.ones(batch, device=device), torch.zeros(batch, device=device)
+        fake = G(torch.randn(batch, 100, device=device))
         D.zero_grad()
-        F.binary_cross_entropy(D(real), torch.ones(batch)).backward()
-        F.binary_cross_entropy(D(fake.detach()), torch.zeros(batch)).backward()
+        F.binary_cross_entropy(D(real), ones).backward()
+        F.binary_cross_entropy(D(fake.detach()), zeros).backward()
         optimizer_d.step()
         G.zero_grad()
-        F.binary_cross_entropy(D(fake), torch.ones(batch)).backward()
+        F.binary_cross_entropy(D(fake), ones).backward()
         optimizer_g.step()
 
     return step
 
 
-def bare_step(size: int, width: int) -> Callable[[torch.Tensor], None]:
+def bare_step(
+    size: int, width: int, device: torch.device, precision: str, compiled: bool
+) -> Callable[[torch.Tensor], None]:
     from facegan import ema
     from facegan.gan import GAN
 
-    gan = GAN(image_size=size, width_g=width, width_d=width)
+    gan = GAN(image_size=size, width_g=width, width_d=width).to(device)
     optimizer_d, optimizer_g = gan.configure_optimizers()
+    half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+    if compiled:
+        gan.generator.compile()
+        gan.discriminator.compile()
 
     def step(images: torch.Tensor) -> None:
-        real = images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
-        fake = gan.generator(torch.randn(len(images), 100))
+        real = images.to(device)
+        real = real.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
+        with half:
+            fake = gan.generator(torch.randn(len(images), 100, device=device))
+            loss_d = gan.loss_d(real, fake.detach())[0]
         optimizer_d.zero_grad()
-        gan.loss_d(real, fake.detach())[0].backward()
+        loss_d.backward()
         optimizer_d.step()
         gan.discriminator.requires_grad_(False)
         optimizer_g.zero_grad()
-        gan.loss_g(fake, real).backward()
+        with half:
+            loss_g = gan.loss_g(fake, real)
+        loss_g.backward()
         optimizer_g.step()
         gan.discriminator.requires_grad_(True)
         ema.update_average(gan.generator_ema, gan.generator, 0.99)
@@ -81,7 +97,9 @@ def bare_step(size: int, width: int) -> Callable[[torch.Tensor], None]:
     return step
 
 
-def lightning_steps(size: int, width: int, batch: int, block: Callable[[], bool]) -> None:
+def lightning_steps(
+    size: int, width: int, batch: int, images: int, overrides: list[str], block: Callable[[], bool]
+) -> None:
     """facegan.train itself, handing over to the other contenders between its steps."""
     import pytorch_lightning as pl
 
@@ -103,9 +121,10 @@ def lightning_steps(size: int, width: int, batch: int, block: Callable[[], bool]
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         sys.argv = [
             "train",
-            *(f"dataset.n=4096 dataset.image_size={size} dataset.batch_size={batch}").split(),
+            *(f"dataset.n={images} dataset.image_size={size} dataset.batch_size={batch}").split(),
             *(f"model.width_g={width} model.width_d={width} trainer.max_epochs=1000").split(),
             "callbacks=progress",
+            *overrides,
             f"data_dir={folder}",
             f"hydra.run.dir={folder}/run",
         ]
@@ -113,10 +132,13 @@ def lightning_steps(size: int, width: int, batch: int, block: Callable[[], bool]
         train.main()
 
 
-def contend(name: str, size: int, width: int, batch: int, steps: int) -> None:
+def contend(name: str, options: argparse.Namespace) -> None:
     """On each line on standard input: time ``steps`` steps, print the seconds."""
     from facegan.train import _keep_freed_memory
 
+    size, width, batch = options.image_size, options.width, options.batch_size
+    device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
+    torch.backends.cudnn.benchmark = True  # as conf/trainer has it
     answers = sys.stdout
     sys.stdout = sys.stderr
     if name != "textbook":
@@ -127,8 +149,10 @@ def contend(name: str, size: int, width: int, batch: int, steps: int) -> None:
         """After a step: when a block is done, report and wait for the next turn."""
         nonlocal began, count
         count += 1
-        if count < steps:
+        if count < options.steps:
             return True
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         print(time.perf_counter() - began, file=answers, flush=True)
         alive = bool(sys.stdin.readline())
         began, count = time.perf_counter(), 0
@@ -137,12 +161,18 @@ def contend(name: str, size: int, width: int, batch: int, steps: int) -> None:
     sys.stdin.readline()
     began = time.perf_counter()
     if name == "facegan.train":
-        lightning_steps(size, width, batch, block)
+        overrides = [
+            f"trainer.accelerator={options.accelerator}",
+            f"trainer.precision={options.precision}",
+            f"model.compile={options.compile}",
+        ]
+        images = 4096 if device.type == "cpu" else 65536  # an epoch of many seconds
+        lightning_steps(size, width, batch, images, overrides, block)
         return
     if name == "bare":
-        step = bare_step(size, width)
+        step = bare_step(size, width, device, options.precision, options.compile)
     else:
-        step = textbook_step(*textbook_networks(size, width))
+        step = textbook_step(*textbook_networks(size, width), device)
     images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
     while True:
         step(images)
@@ -157,11 +187,13 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=8, help="steps in a turn")
     parser.add_argument("--rounds", type=int, default=6, help="turns of each, after a warm-up")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
+    parser.add_argument("--compile", action="store_true", help="facegan's networks")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    shape = options.image_size, options.width, options.batch_size
     if options.contender:
-        contend(options.contender, *shape, options.steps)
+        contend(options.contender, options)
         return
 
     command = [sys.executable, *sys.argv, "--contender"]
@@ -183,7 +215,8 @@ def main() -> None:
 
     images = options.steps * options.batch_size
     print(
-        f"{options.image_size} px, width {options.width}, batch {options.batch_size}, float32, "
+        f"{options.image_size} px, width {options.width}, batch {options.batch_size}, "
+        f"{options.accelerator}, {options.precision}{', compiled' if options.compile else ''}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}; "
         f"medians of {options.rounds} turns of {options.steps} steps\n"
     )

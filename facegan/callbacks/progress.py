@@ -10,7 +10,17 @@ from facegan.callbacks.epoch_end import log_metrics
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar with the images a GAN has seen, and epochs counted from 1."""
+    """Lightning's bar with the images a GAN has seen, and epochs counted from 1.
+
+    Drawn at most ten times a second: it shows losses, for which the CPU has to wait for a GPU.
+    """
+
+    _drawn = float("-inf")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
+        if trainer.is_last_batch or perf_counter() - self._drawn > 0.1:
+            super().on_train_batch_end(trainer, *arguments)
+            self._drawn = perf_counter()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer)
