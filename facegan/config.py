@@ -346,7 +346,7 @@ def _quiet_beside_the_first(arguments: list[str]) -> list[str]:
     """Of the processes that torchrun or srun has started, the first one alone writes files."""
     if launch.rank() == 0 or any(argument in ("-h", "--help") for argument in arguments):
         return arguments
-    return [*arguments, "hydra.output_subdir=null", "hydra/job_logging=stdout"]
+    return [*arguments, "hydra/job_logging=stdout"]
 
 
 def _quieten() -> None:

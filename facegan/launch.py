@@ -52,6 +52,11 @@ def rank() -> int:
     return int(os.environ["SLURM_PROCID"]) if _srun() else 0
 
 
+def leads() -> bool:
+    """Whether this process answers for its job: the parent, the only one, or the first of all."""
+    return rank() == 0 and JOB not in os.environ
+
+
 def is_local_rank_zero() -> bool:
     """Whether no other process of this job on this machine has a lower number."""
     name = "SLURM_LOCALID" if _srun() and not _torchrun() else "LOCAL_RANK"

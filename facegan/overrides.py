@@ -65,23 +65,34 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     # Beside the other overrides, which argparse wants in one piece.
     at = arguments.index(given[-1]) + 1
     # What the run is told now becomes part of it once it is known to be sound: see record.
-    directory = [f"hydra.run.dir='{run_dir}'", "hydra.output_subdir=null"]
-    return [*arguments[:at], *earlier, *directory, *arguments[at:]]
+    return [*arguments[:at], *earlier, f"hydra.run.dir='{run_dir}'", *arguments[at:]]
+
+
+def save(cfg: DictConfig) -> None:
+    """Write what a new run was told into its directory, in the files that Hydra itself writes."""
+    hydra = OmegaConf.to_yaml(HydraConfig.instance().cfg)
+    _write(cfg, {"hydra": hydra, "config": OmegaConf.to_yaml(cfg), "overrides": _listed(given())})
 
 
 def record(cfg: DictConfig) -> None:
     """Make a resumed run's changes part of it, for the next time it is resumed or looked at."""
     if cfg.resume.dir is None or launch.rank() > 0:
         return
-    saved = Path(cfg.run_dir) / ".hydra"
     overrides = [_from(Path.cwd(), o) for o in given() if _key(o) not in ONCE]
-    contents = {
-        "config.yaml": started_with.get("config") or OmegaConf.to_yaml(cfg),
-        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(overrides)),
-    }
+    config = started_with.get("config") or OmegaConf.to_yaml(cfg)
+    _write(cfg, {"config": config, "overrides": _listed(overrides)})
+
+
+def _write(cfg: DictConfig, contents: dict[str, str]) -> None:
+    directory = Path(cfg.run_dir) / ".hydra"
+    directory.mkdir(exist_ok=True)
     for name, content in contents.items():
-        with replacing(saved / name) as partial:
+        with replacing(directory / f"{name}.yaml") as partial:
             partial.write_text(content, encoding="utf-8")
+
+
+def _listed(overrides: list[str]) -> str:
+    return OmegaConf.to_yaml(OmegaConf.create(overrides))
 
 
 def _key(override: str) -> str:

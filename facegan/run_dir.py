@@ -1,6 +1,12 @@
-"""Where things lie in a run directory."""
+"""Where things lie in a run directory, and who may write there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from facegan.errors import InputError
 
 RESULT = "result.json"  # how the run ended
 
@@ -8,6 +14,27 @@ RESULT = "result.json"  # how the run ended
 def last_checkpoint(run_dir: str | Path) -> Path:
     """The file that a run goes on from, and that is meant where a run directory is named."""
     return Path(run_dir) / "checkpoints" / "last.ckpt"
+
+
+@contextmanager
+def reserved(run_dir: str | Path) -> Iterator[None]:
+    """Keep other processes from training in ``run_dir``, for as long as this one lives at most.
+
+    Raises InputError if one does already. Where a file system knows no locks nothing is kept.
+    """
+    lock = FileLock(Path(run_dir) / ".lock")
+    try:
+        with suppress(NotImplementedError):
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"Another process is training in {run_dir}: wait for its end, or choose another "
+            "hydra.run.dir."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def run_dir_of(checkpoint: Path) -> Path:

@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from facegan import __version__, config, launch, overrides
 from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of, expect_seed
 from facegan.files import write_json
-from facegan.run_dir import RESULT, last_checkpoint
+from facegan.run_dir import RESULT, last_checkpoint, reserved
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
@@ -47,16 +47,38 @@ def train(cfg: DictConfig) -> float | None:
 
     Returns the objective, if it was measured: what searches look at.
     """
-    _check_values(cfg)
-    processes = config.num_devices(cfg.trainer.devices)
-    with config.own_gpus(cfg, processes):
-        if processes > 1 and not launch.started():
-            launch.run_ranks(config.resolved(cfg), processes)
-        else:
-            _train(cfg)
+    with _own_run_dir(cfg):
+        _check_values(cfg)
+        processes = config.num_devices(cfg.trainer.devices)
+        with config.own_gpus(cfg, processes):
+            if processes > 1 and not launch.started():
+                launch.run_ranks(config.resolved(cfg), processes)
+            else:
+                _train(cfg)
     if launch.rank() > 0:
         return None
     return json.loads((Path(cfg.run_dir) / RESULT).read_text())["objective"]
+
+
+@contextlib.contextmanager
+def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
+    """Have ``cfg.run_dir`` to this run alone, and in it, if the run is new, its configuration."""
+    if not launch.leads():
+        yield
+        return
+    run_dir = Path(cfg.run_dir)
+    # One that was killed before its first checkpoint has nothing to go on with: it starts anew.
+    last = last_checkpoint(run_dir)  # the best is written before it
+    used = last.exists() or (run_dir / RESULT).exists()
+    expect(
+        not used or cfg.resume.dir is not None or launch.restarted(),
+        f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
+        "hydra.run.dir.",
+    )
+    with reserved(run_dir):
+        if cfg.resume.dir is None:
+            overrides.save(cfg)
+        yield
 
 
 def _train(cfg: DictConfig) -> None:
@@ -173,15 +195,6 @@ def _check_values(cfg: DictConfig) -> None:
     expect(
         cfg.ckpt is None or cfg.resume.dir is None,
         "ckpt starts a new run and resume goes on with an old one: give one of them.",
-    )
-    run_dir = Path(cfg.run_dir)
-    # One that was killed before its first checkpoint has nothing to go on with: it starts anew.
-    last = last_checkpoint(run_dir)  # the best is written before it
-    used = last.exists() or (run_dir / RESULT).exists()
-    expect(
-        not used or cfg.resume.dir is not None or launch.rank() > 0 or launch.restarted(),
-        f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
-        "hydra.run.dir.",
     )
 
 

@@ -47,6 +47,7 @@ def test_only_the_chosen_attributes(run: Run, trained: Path):
     assert labels == {"Smiling", "Male", "mean"}
 
 
+@pytest.mark.slow
 def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     run: Run, trained: Path, tmp_path: Path
 ):
@@ -90,6 +91,7 @@ def test_the_network_reads_labels_of_pictures_and_of_a_generator(
     assert (network.parent.parent / "classify" / "scores.csv").is_file()
 
 
+@pytest.mark.slow
 def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, run: Run, tmp_path):
     train("callbacks.periodic.every_n_epochs=1")
     status, output = run(classify, f"ckpt={tmp_path}/run", *LINEAR, "classify.curve=true")

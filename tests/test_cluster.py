@@ -115,6 +115,7 @@ def test_attributes_cannot_be_predicted(run: Run, trained: Path):
     assert "pictures without labels cannot be assigned" in output
 
 
+@pytest.mark.slow
 def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
     train: Run, run: Run, tmp_path: Path
 ):

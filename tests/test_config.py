@@ -134,6 +134,7 @@ def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
         train()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["train", "sample", "cluster", "classify", "evaluate"])
 def test_help_needs_no_torch(module: str):
     code = (
@@ -171,7 +172,6 @@ def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Pat
         "dataset=mnist",
         "+x=1",
         f"hydra.run.dir='{tmp_path}'",
-        "hydra.output_subdir=null",
         "trainer.max_epochs=9",
     ]
     assert overrides.with_resumed_overrides(["seed=1", "resume.dir=null"]) == [

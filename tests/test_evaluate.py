@@ -44,6 +44,7 @@ def test_a_generator_is_scored_and_the_real_vectors_are_kept(
     assert changed["swd"] == found["swd"]
 
 
+@pytest.mark.slow
 def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, trained: Path):
     own = f"data_dir={trained}/data"  # where no other test has left a network
     status, output = run(evaluate, f"ckpt={trained}", *SMALL, own, "metrics=[fd]")
@@ -76,6 +77,7 @@ def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, train
     assert status == 0, output
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_is_scored_with_the_same_ruler(
     run: Run, trained: Path, tmp_path: Path
 ):
@@ -93,6 +95,7 @@ def test_a_folder_of_pictures_is_scored_with_the_same_ruler(
         assert theirs[name]["value"] == pytest.approx(ours[name]["value"], rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Path):
     from facegan.data.synthetic import Synthetic
     from facegan.media import picture
@@ -178,6 +181,7 @@ def test_a_torchvision_model_reads_what_is_before_its_last_layer(tmp_path: Path)
         load_extractor("resnet18", str(tmp_path / "none.pt"))
 
 
+@pytest.mark.slow
 def test_a_generator_is_within_the_noise_of_itself_and_not_of_another(
     run: Run, trained: Path, tmp_path: Path
 ):

@@ -105,6 +105,7 @@ def test_resuming_a_run_equals_never_having_stopped(train, tmp_path: Path):
     assert losses(whole) == losses(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_starts_a_new_run_elsewhere(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     first = tmp_path / "run" / "checkpoints" / "last.ckpt"
@@ -116,6 +117,7 @@ def test_a_checkpoint_starts_a_new_run_elsewhere(train, tmp_path: Path):
     assert second.images_seen == 144
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_its_best_and_its_last_checkpoint(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     last, best = (tmp_path / "run" / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
@@ -170,6 +172,7 @@ def test_a_run_from_a_checkpoint_amid_an_epoch_of_other_data_sees_all_of_its_own
     assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 4 * 8 + 72
 
 
+@pytest.mark.slow
 def test_the_time_that_a_run_may_take_is_counted_anew(train, tmp_path: Path):
     limit = "trainer.max_time=00:00:00:30"
     assert train("trainer.max_epochs=1", limit)[0] == 0
@@ -191,13 +194,27 @@ def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
 
 def test_a_run_is_not_written_over_another(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
-    before = (tmp_path / "run" / "metrics.csv").read_bytes()
-    status, output = train("trainer.max_epochs=1")
+    files = [tmp_path / "run" / name for name in ("metrics.csv", ".hydra/overrides.yaml")]
+    before = [file.read_bytes() for file in files]
+    status, output = train("trainer.max_epochs=1", "model.lr_g=1e-3")
     assert status == 2
     assert f"resume={tmp_path}/run" in output
-    assert (tmp_path / "run" / "metrics.csv").read_bytes() == before
+    assert [file.read_bytes() for file in files] == before
 
 
+def test_a_run_directory_has_one_process_at_a_time(train, tmp_path: Path):
+    from facegan.run_dir import reserved
+
+    (tmp_path / "run").mkdir()
+    with reserved(tmp_path / "run"):
+        status, output = train()
+        assert status == 2
+        assert f"Another process is training in {tmp_path}/run" in output
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+    assert train("trainer.max_epochs=1")[0] == 0
+
+
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     for name in ("checkpoints/last.ckpt", "result.json"):
@@ -208,6 +225,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(train, tmp_path: P
     assert steps == list(range(8, 73, 8))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_is_refused(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     ckpt = f"ckpt={tmp_path}/run"
@@ -245,6 +263,7 @@ def test_a_signal_saves_and_the_run_goes_on(
     assert steps == list(range(8, 3 * 72 + 1, 8))  # none lost, none twice
 
 
+@pytest.mark.slow
 def test_an_epoch_that_was_interrupted_goes_on_with_the_images_it_had_not_seen(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -265,6 +284,7 @@ def test_an_epoch_that_was_interrupted_goes_on_with_the_images_it_had_not_seen(
     assert steps == list(range(8, 73, 8))
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used_if_asked(train, tmp_path: Path):
     options = ["callbacks.periodic.every_n_epochs=1", "trainer.max_epochs=2"]
     assert train(*options)[0] == 0
@@ -285,6 +305,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used_if_asked(train, t
     assert steps == list(range(8, 145, 8))
 
 
+@pytest.mark.slow
 def test_changes_of_a_resumed_run_are_listed(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "model.lr_d=1e-4")
@@ -293,6 +314,7 @@ def test_changes_of_a_resumed_run_are_listed(train, tmp_path: Path):
     assert "trainer.max_epochs=2, model.lr_d=1e-4" in output
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_good_checkpoint(train, tmp_path: Path):
     resource = pytest.importorskip("resource")
     assert train("trainer.max_epochs=1", "callbacks=[checkpoints]")[0] == 0
@@ -321,6 +343,7 @@ def test_a_global_batch_is_shared_by_the_devices(train, tmp_path: Path):
     assert [row["step"] for row in rows(tmp_path / "run") if row["loss/d"]] == ["24", "48", "72"]
 
 
+@pytest.mark.slow
 def test_divergence_keeps_the_last_good_checkpoint(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -340,7 +363,8 @@ def test_no_callbacks_and_no_logger(train, tmp_path: Path):
     status, output = train("callbacks=none", "logger=none")
     assert status == 0, output
     files = {p.name for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    assert files == {"config.yaml", "hydra.yaml", "overrides.yaml", "train.log", "result.json"}
+    configuration = {"config.yaml", "hydra.yaml", "overrides.yaml"}
+    assert files == configuration | {"train.log", "result.json", ".lock"}
 
 
 def test_tensorboard_has_numbers_and_pictures_at_images_seen(train, tmp_path: Path):
@@ -352,6 +376,7 @@ def test_tensorboard_has_numbers_and_pictures_at_images_seen(train, tmp_path: Pa
     assert [event.step for event in events.Images("samples")] == [0, 72, 144]
 
 
+@pytest.mark.slow
 def test_wandb_records_offline_without_a_key(train, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -362,6 +387,7 @@ def test_wandb_records_offline_without_a_key(train, tmp_path: Path, monkeypatch)
     assert (tmp_path / "run" / "metrics.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_multirun_makes_one_directory_for_each_job(train, tmp_path: Path):
     status, output = train(
         "seed=1,2",
@@ -417,6 +443,7 @@ def test_sampling_from_a_run(train, run, tmp_path: Path):
     assert not np.array_equal(other, images[:2])
 
 
+@pytest.mark.slow
 def test_resuming_by_a_relative_path_keeps_every_row(train, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert train("trainer.max_epochs=1", "hydra.run.dir=run")[0] == 0
@@ -438,6 +465,7 @@ def test_a_job_of_a_sweep_is_resumed_as_a_run(train, tmp_path: Path):
     assert state(tmp_path / "run" / "checkpoints" / "last.ckpt")["images_seen"] == 144
 
 
+@pytest.mark.slow
 def test_the_objective_is_of_this_run_alone(train, tmp_path: Path):
     assert train("trainer.max_epochs=2", "objective.metric=loss/d")[0] == 0
     first = json.loads((tmp_path / "run" / "result.json").read_text())

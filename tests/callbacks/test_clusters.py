@@ -42,6 +42,7 @@ def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Pa
     assert {"Smiling", "Eyeglasses"} <= {row["attribute"] for row in table}
 
 
+@pytest.mark.slow
 def test_training_does_not_notice(train: Train, tmp_path: Path):
     train("callbacks=[checkpoints]", f"hydra.run.dir={tmp_path}/off")
     train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", f"hydra.run.dir={tmp_path}/on")
@@ -69,6 +70,7 @@ def test_resumed_clusters_are_those_of_an_uninterrupted_run(train: Train, tmp_pa
     assert whole == resumed
 
 
+@pytest.mark.slow
 def test_clusters_of_other_images_are_not_gone_on_from(train: Train, tmp_path: Path):
     train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", "trainer.max_epochs=1")
     status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "clustering.seed=5")
@@ -77,6 +79,7 @@ def test_clusters_of_other_images_are_not_gone_on_from(train: Train, tmp_path: P
     assert [row["stability"] == "" for row in written] == [True, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["attributes", "pixels"])
 def test_other_spaces(train: Train, tmp_path: Path, space: str):
     chosen = "clustering.attributes=[Smiling,Male]"
@@ -123,6 +126,7 @@ def test_pictures_without_labels_are_clustered_all_the_same(run, tmp_path: Path)
     assert not [name for name in last if name.startswith("nmi")]
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_sheet_map_and_table(train: Train, tmp_path: Path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -39,6 +39,7 @@ def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_pat
     assert found["recall_pixels"]["value"] == float(rows[-1]["recall_pixels"])
 
 
+@pytest.mark.slow
 def test_training_goes_its_way_whether_it_is_measured_or_not(train: Train, tmp_path: Path):
     weights = []
     for number, callbacks in enumerate(("[checkpoints]", "[checkpoints,quality]")):
@@ -50,6 +51,7 @@ def test_training_goes_its_way_whether_it_is_measured_or_not(train: Train, tmp_p
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.slow
 def test_early_stopping_watches_the_objective(train: Train, tmp_path: Path):
     status, output = train(
         "callbacks=[checkpoints,quality,early_stopping]",
@@ -64,6 +66,7 @@ def test_early_stopping_watches_the_objective(train: Train, tmp_path: Path):
     assert len(read_csv(tmp_path / "run" / "quality" / "metrics.csv")) < 9
 
 
+@pytest.mark.slow
 def test_a_new_run_from_a_checkpoint_does_not_go_on_counting(train: Train, tmp_path: Path):
     patient = ["callbacks=[checkpoints,quality,early_stopping]", "quality.n=40"]
     patient += ["objective.metric=quality/precision_pixels", "objective.mode=max"]
@@ -76,6 +79,7 @@ def test_a_new_run_from_a_checkpoint_does_not_go_on_counting(train: Train, tmp_p
     assert read_checkpoint(tmp_path / "second")["images_seen"] == 4 * 72
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_best_of_before(train: Train, tmp_path: Path):
     status, output = train(*ONLY, "model.lr_g=0.5", "trainer.max_epochs=1")
     assert status == 0, output
@@ -89,6 +93,7 @@ def test_a_resumed_run_keeps_the_best_of_before(train: Train, tmp_path: Path):
     assert read_checkpoint(best)["images_seen"] == 72 * (1 + values.index(min(values)))
 
 
+@pytest.mark.slow
 def test_a_run_directory_that_was_moved_keeps_its_best(train: Train, tmp_path: Path):
     status, output = train(*ONLY, "trainer.max_epochs=1")
     assert status == 0, output
@@ -103,6 +108,7 @@ def test_a_run_directory_that_was_moved_keeps_its_best(train: Train, tmp_path: P
     assert json.loads((moved / "result.json").read_text())["epoch"] == 1
 
 
+@pytest.mark.slow
 def test_scores_by_another_ruler_are_not_compared(train: Train, tmp_path: Path):
     assert train(*ONLY, "trainer.max_epochs=1")[0] == 0
     options = ["quality.n=30", "trainer.max_epochs=2", "model.lr_g=0.5"]
@@ -113,6 +119,7 @@ def test_scores_by_another_ruler_are_not_compared(train: Train, tmp_path: Path):
     assert best["images_seen"] == 144
 
 
+@pytest.mark.slow
 def test_patience_counts_measurements(train: Train, tmp_path: Path):
     status, output = train(
         "callbacks=[checkpoints,quality,early_stopping]",
@@ -128,6 +135,7 @@ def test_patience_counts_measurements(train: Train, tmp_path: Path):
     assert [row["epoch"] for row in rows] == ["3", "6", "8"]
 
 
+@pytest.mark.slow
 def test_another_metric_chooses_its_own_best(train: Train, tmp_path: Path):
     status, output = train(*ONLY, "trainer.max_epochs=1")
     assert status == 0, output
@@ -141,6 +149,7 @@ def test_another_metric_chooses_its_own_best(train: Train, tmp_path: Path):
     assert float(best["best_model_score"]) == pytest.approx(recall)
 
 
+@pytest.mark.slow
 def test_damaged_vectors_are_read_anew(train: Train, tmp_path: Path):
     own = f"data_dir={tmp_path}/data"
     assert train(*ONLY, "trainer.max_epochs=1", own)[0] == 0

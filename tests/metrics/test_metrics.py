@@ -186,6 +186,7 @@ def test_patches_of_every_level(size: int, levels: list[int]):
     assert all(patches(level).shape == (3 * 128, 49) for level in found)
 
 
+@pytest.mark.slow
 def test_other_textures_are_farther():
     torch.manual_seed(0)
     smooth = torch.nn.functional.avg_pool2d(torch.rand(200, 3, 34, 34), 3, 1)
