@@ -20,7 +20,7 @@ class Checkpoints(ModelCheckpoint):
     """Keeps ``{filename}.ckpt`` in ``directory``; ``{epoch}`` counts finished epochs, from 1.
 
     ``monitor``: a metric of which the lowest (``mode`` min) or highest (max) is kept, instead of
-    the last.
+    the last. ``weights_only``: without optimizers, for what nobody trains further.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Checkpoints(ModelCheckpoint):
         keep: int,
         monitor: str | None = None,
         mode: str = "min",
+        weights_only: bool = False,
     ) -> None:
         super().__init__(
             dirpath=directory,
@@ -39,6 +40,7 @@ class Checkpoints(ModelCheckpoint):
             save_top_k=keep,
             monitor=monitor,
             mode=mode,
+            save_weights_only=weights_only,
             auto_insert_metric_name=False,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
