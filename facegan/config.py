@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan import launch, overrides
-from facegan.errors import FaceganError, InputError, InterruptedRun, expect
+from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError, expect
 from facegan.metrics import name_of, network_name
 from facegan.run_dir import RESULT
 from facegan.sentences import one_line, sentence_of, shortened
@@ -234,7 +234,8 @@ def run(
             if in_sweep() and not isinstance(error, InterruptedRun):
                 sentence = sentence_of(error, config_name, CONF_DIR)
                 log.error(sentence)
-                launch.note_failure(Path(cfg.run_dir), sentence)
+                if not isinstance(error, OccupiedError):
+                    launch.note_failure(Path(cfg.run_dir), sentence)
                 raise  # the sweep goes on with its other jobs
             if full_error:
                 raise

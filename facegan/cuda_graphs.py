@@ -1,7 +1,7 @@
-"""A whole training step as one launch: on a GPU, small networks mostly wait for their kernels.
+"""Both half-steps as one launch: on a GPU, small networks mostly wait for their kernels.
 
-A step of a DCGAN is some 800 kernels of a few microseconds each, and starting them one by one from
-Python takes several times as long as they do.
+A training step of a DCGAN is hundreds of kernels of a few microseconds each, and starting them one
+by one from Python takes several times as long as they do.
 """
 
 from collections import Counter
@@ -64,6 +64,8 @@ class GraphedStep:
         try:
             with torch.cuda.graph(graph):
                 outputs = self._step(inputs, *flags)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise InputError(
                 f"The training step cannot be captured as a CUDA graph ({error}): set "

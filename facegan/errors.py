@@ -19,6 +19,10 @@ class InputError(FaceganError, ValueError):
     exit_code = 2
 
 
+class OccupiedError(InputError):
+    """A run directory belongs to another run: nothing may be written to it."""
+
+
 class DivergedError(FaceganError):
     """Training produced a non-finite loss."""
 

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.core.optimizer import LightningOptimizer
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from facegan import ema
@@ -53,8 +54,8 @@ class GAN(pl.LightningModule):
         ema_half_life: of the averaged generator, in images; 0: no averaging.
         ema_ramp: the half-life is at most this share of the images seen.
         compile: ``torch.compile`` both networks while training.
-        cuda_graphs: on a single NVIDIA GPU, start a step's kernels all at once; steps that
-            accumulate, in float16 or looked at by ``detect_anomaly`` run as usual.
+        cuda_graphs: on a single NVIDIA GPU, start all kernels of both half-steps at once; steps
+            that accumulate, in float16 or looked at by ``detect_anomaly`` run as usual.
 
     Raises:
         InputError: for a value or a combination that cannot be trained.
@@ -170,11 +171,26 @@ class GAN(pl.LightningModule):
             )
             ema.update_average(self.generator_ema, self.generator, beta)
         self._note_divergence(metrics["loss/d"] + metrics["loss/g"])
+        self._metrics = metrics
         if self._is_looked_at():
-            self._raise_if_diverged()
-            self.log_dict({name: metrics.pop(name) for name in METRICS[:2]}, prog_bar=True)
-            # Lightning takes "step" for the loggers' x-axis.
-            self.log_dict({**metrics, "step": float(self.images_seen)})
+            self._show_metrics()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.trainer.should_stop and not self._is_looked_at():  # the last, as it turns out now
+            self._show_metrics()
+
+    def _is_looked_at(self) -> bool:
+        """Whether this step's numbers are shown: those of all would keep a GPU waiting."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        rarely = every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
+        return rarely or self.trainer.is_last_batch or self.device.type == "cpu"
+
+    def _show_metrics(self) -> None:
+        self._raise_if_diverged()
+        losses, scores = METRICS[:2], METRICS[2:]
+        self.log_dict({name: self._metrics[name] for name in losses}, prog_bar=True)
+        self.log_dict({name: self._metrics[name] for name in scores})
+        self.log("step", float(self.images_seen))  # Lightning takes it for the loggers' x-axis
 
     def _update_networks(self, real: Tensor, zero_grad: bool, step: bool, penalise: bool) -> Tensor:
         """Both half-steps; returns ``METRICS`` (4,). What it does must be fit for a CUDA graph."""
@@ -211,19 +227,6 @@ class GAN(pl.LightningModule):
                     torch.nn.utils.clip_grad_norm_(parameters, self.hp.clip)
                 optimizer.step()
 
-    def _count_optimizer_steps(self) -> None:
-        """In Lightning's count, by which ModelCheckpoint knows that there is something to save."""
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        for _ in range(2):
-            progress.increment_ready()
-            progress.increment_completed()
-
-    def _is_looked_at(self) -> bool:
-        """Whether this step's numbers are shown: those of all would keep a GPU waiting."""
-        every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
-        rarely = (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
-        return rarely or self.trainer.is_last_batch or self.device.type == "cpu"
-
     def _note_divergence(self, loss: Tensor) -> None:
         """Keep the step of the first non-finite loss, on the device."""
         step = self.trainer.fit_loop.total_batch_idx + 1
@@ -255,7 +258,7 @@ class GAN(pl.LightningModule):
             {"lr": hp.lr_g, "betas": hp.betas_g, **kind},
         )
 
-    # ------------------------------------------------------------------ randomness
+    # ------------------------------------------------------------------ how a step is run
 
     def on_fit_start(self) -> None:
         self._diverged_at = self._diverged_at.to(self.device)
@@ -265,19 +268,28 @@ class GAN(pl.LightningModule):
         if self._fits_a_cuda_graph():
             self._graphed = GraphedStep(self._update_networks, self._count_optimizer_steps)
 
+    def on_fit_end(self) -> None:
+        self._graphed = None  # it holds on to memory, and to these optimizers
+
     def _fits_a_cuda_graph(self) -> bool:
         trainer = self.trainer
         return (
             self.hp.cuda_graphs
             and self.device.type == "cuda"
-            and trainer.world_size == 1
+            and isinstance(trainer.strategy, SingleDeviceStrategy)  # DDP, also of one, waits for it
             and self.hp.accumulate == 1
             and trainer.precision != "16-mixed"
             and not trainer._detect_anomaly
         )
 
-    def on_fit_end(self) -> None:
-        self._graphed = None  # it holds on to memory, and to these optimizers
+    def _count_optimizer_steps(self) -> None:
+        """In Lightning's count, by which ModelCheckpoint knows that there is something to save."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        for _ in range(2):
+            progress.increment_ready()
+            progress.increment_completed()
+
+    # ------------------------------------------------------------------ randomness
 
     def on_train_start(self) -> None:
         self._reseed()

@@ -1,4 +1,4 @@
-"""Command lines that go on from a run: which of its overrides still hold, and what it becomes."""
+"""What a run was told: kept in its directory, and taken up by command lines that go on from it."""
 
 import json
 import re
@@ -85,7 +85,6 @@ def record(cfg: DictConfig) -> None:
 
 def _write(cfg: DictConfig, contents: dict[str, str]) -> None:
     directory = Path(cfg.run_dir) / ".hydra"
-    directory.mkdir(exist_ok=True)
     for name, content in contents.items():
         with replacing(directory / f"{name}.yaml") as partial:
             partial.write_text(content, encoding="utf-8")

@@ -1,12 +1,12 @@
 """Where things lie in a run directory, and who may write there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from facegan.errors import InputError
+from facegan.errors import OccupiedError
 
 RESULT = "result.json"  # how the run ended
 
@@ -17,20 +17,22 @@ def last_checkpoint(run_dir: str | Path) -> Path:
 
 
 @contextmanager
-def reserved(run_dir: str | Path) -> Iterator[None]:
+def reserved(run_dir: str | Path, patience: float = 0) -> Iterator[None]:
     """Keep other processes from training in ``run_dir``, for as long as this one lives at most.
 
-    Raises InputError if one does already. Where a file system knows no locks nothing is kept.
+    Raises OccupiedError if one still does after ``patience`` seconds. Where a file system knows no
+    locks (NFS and Lustre can be set up so) nothing is kept.
     """
-    lock = FileLock(Path(run_dir) / ".lock")
+    lock = FileLock(Path(run_dir) / ".lock", timeout=patience, fallback_to_soft=False)
     try:
-        with suppress(NotImplementedError):
-            lock.acquire(timeout=0)
+        lock.acquire()
     except Timeout:
-        raise InputError(
+        raise OccupiedError(
             f"Another process is training in {run_dir}: wait for its end, or choose another "
             "hydra.run.dir."
         ) from None
+    except (OSError, NotImplementedError):
+        pass
     try:
         yield
     finally:

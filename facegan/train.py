@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from facegan import __version__, config, launch, overrides
-from facegan.errors import InputError, expect, expect_int, expect_number, expect_one_of, expect_seed
+from facegan.errors import (
+    InputError,
+    OccupiedError,
+    expect,
+    expect_int,
+    expect_number,
+    expect_one_of,
+    expect_seed,
+)
 from facegan.files import write_json
 from facegan.run_dir import RESULT, last_checkpoint, reserved
 
@@ -66,16 +74,16 @@ def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
     if not launch.leads():
         yield
         return
-    run_dir = Path(cfg.run_dir)
-    # One that was killed before its first checkpoint has nothing to go on with: it starts anew.
-    last = last_checkpoint(run_dir)  # the best is written before it
-    used = last.exists() or (run_dir / RESULT).exists()
-    expect(
-        not used or cfg.resume.dir is not None or launch.restarted(),
-        f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose another "
-        "hydra.run.dir.",
-    )
-    with reserved(run_dir):
+    run_dir, goes_on = Path(cfg.run_dir), cfg.resume.dir is not None or launch.restarted()
+    # A machine that has died may hold a lock for minutes on a network's file system.
+    with reserved(run_dir, patience=300 if launch.restarted() else 0):
+        # A run killed before its first checkpoint has nothing to go on with: it starts anew.
+        last = last_checkpoint(run_dir)  # the best is written before it
+        if not goes_on and (last.exists() or (run_dir / RESULT).exists()):
+            raise OccupiedError(
+                f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose "
+                "another hydra.run.dir."
+            )
         if cfg.resume.dir is None:
             overrides.save(cfg)
         yield

@@ -1,6 +1,7 @@
 """Whole tiny trainings through the command line: run directory, resuming, stopping."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
 from facegan import sample as sample_module
 from facegan import train as train_module
+from facegan.callbacks.progress import Throughput
 from facegan.callbacks.samples import Samples
 from facegan.gan import GAN
 
@@ -192,6 +195,27 @@ def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
     assert (tmp_path / "run" / "samples" / "timeline.png").is_file()
 
 
+def test_the_last_step_of_a_run_is_shown_however_rarely_others_are(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def as_on_a_gpu(gan: GAN) -> bool:
+        return (gan.trainer.fit_loop.total_batch_idx + 1) % 3 == 0 or gan.trainer.is_last_batch
+
+    def stop(callback: object, trainer: pl.Trainer, *_: object) -> None:
+        trainer.should_stop = trainer.fit_loop.total_batch_idx + 1 >= 13
+
+    monkeypatch.setattr(GAN, "_is_looked_at", as_on_a_gpu)
+    monkeypatch.setattr(Throughput, "on_train_batch_end", stop)
+    more = ["dataset.limit=64", "trainer.log_every_n_steps=3", "trainer.max_epochs=9"]
+    status, output = train(*more, "callbacks=[checkpoints,progress]", "objective.metric=loss/d")
+    assert status == 0, output
+    # Batches of 8 images: every third step, and the thirteenth, after which it is told to stop.
+    shown = [row for row in rows(tmp_path / "run") if row["loss/d"]]
+    assert [int(row["step"]) // 8 for row in shown] == [3, 6, 9, 12, 13]
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["objective"] is not None
+
+
 def test_a_run_is_not_written_over_another(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     files = [tmp_path / "run" / name for name in ("metrics.csv", ".hydra/overrides.yaml")]
@@ -212,6 +236,18 @@ def test_a_run_directory_has_one_process_at_a_time(train, tmp_path: Path):
         assert f"Another process is training in {tmp_path}/run" in output
     assert not (tmp_path / "run" / "metrics.csv").exists()
     assert train("trainer.max_epochs=1")[0] == 0
+
+
+def test_where_there_are_no_locks_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fcntl = pytest.importorskip("fcntl")
+    from facegan.run_dir import reserved
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with reserved(tmp_path), reserved(tmp_path):
+        pass
 
 
 @pytest.mark.slow
@@ -364,7 +400,7 @@ def test_no_callbacks_and_no_logger(train, tmp_path: Path):
     assert status == 0, output
     files = {p.name for p in (tmp_path / "run").rglob("*") if p.is_file()}
     configuration = {"config.yaml", "hydra.yaml", "overrides.yaml"}
-    assert files == configuration | {"train.log", "result.json", ".lock"}
+    assert files - {".lock"} == configuration | {"train.log", "result.json"}
 
 
 def test_tensorboard_has_numbers_and_pictures_at_images_seen(train, tmp_path: Path):
