@@ -75,6 +75,18 @@ def test_a_failed_job_does_not_end_the_others_and_is_listed(tmp_path: Path, data
 
 
 @pytest.mark.slow
+def test_a_job_that_is_refused_leaves_the_run_that_is_there_alone(tmp_path: Path, data_dir: Path):
+    options = ["-m", "model.latent_dim=8,9", "hydra.sweep.subdir=0"]
+    output = sweep(tmp_path, data_dir, *options, expected=2)
+    assert "holds a run already" in output
+    directory = tmp_path / "sweep" / "0"
+    result = json.loads((directory / "result.json").read_text())
+    assert result["objective"] is not None
+    assert "error" not in result
+    assert "model.latent_dim=8" in (directory / ".hydra" / "overrides.yaml").read_text()
+
+
+@pytest.mark.slow
 def test_an_error_that_nobody_expected_is_listed_too(tmp_path: Path, data_dir: Path):
     (tmp_path / "broken.py").write_text(BROKEN)
     broken = "+callbacks.broken._target_=broken.Broken"
