@@ -359,7 +359,14 @@ def _cnn(
     )
     # Under another name until it is done, so that half a training is not taken for a whole one.
     unfinished = f"{identity}_in_training"
-    best = Checkpoints(str(path.parent / unfinished), "best", 1, 1, "val/loss", weights_only=True)
+    best = Checkpoints(
+        str(path.parent / unfinished),
+        "best",
+        every_n_epochs=1,
+        keep=1,
+        monitor="val/loss",
+        weights_only=True,
+    )
     trainer = pl.Trainer(
         accelerator=device.type,
         devices=1,

@@ -1,6 +1,5 @@
 """A replayed training step is the step; most of it can only be seen on a machine with a GPU."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 
 from facegan.checkpoint import read_checkpoint
 from facegan.cuda_graphs import GraphedStep
+from facegan.files import read_csv
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 
@@ -35,8 +35,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 def rows(run_dir: Path) -> list[dict[str, str]]:
-    with (run_dir / "metrics.csv").open() as file:
-        return [row for row in csv.DictReader(file) if row["loss/d"]]
+    return [row for row in read_csv(run_dir / "metrics.csv") if row["loss/d"]]
 
 
 def test_each_kind_of_step_is_captured_once_it_is_warm(monkeypatch: pytest.MonkeyPatch):

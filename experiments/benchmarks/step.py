@@ -101,7 +101,7 @@ def bare_step(
 
 
 def lightning_steps(
-    size: int, width: int, batch: int, images: int, overrides: list[str], block: Callable[[], bool]
+    size: int, width: int, batch: int, overrides: list[str], block: Callable[[], bool]
 ) -> None:
     """facegan.train itself, handing over to the other contenders between its steps."""
     import pytorch_lightning as pl
@@ -124,7 +124,7 @@ def lightning_steps(
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         sys.argv = [
             "train",
-            *(f"dataset.n={images} dataset.image_size={size} dataset.batch_size={batch}").split(),
+            *(f"dataset.image_size={size} dataset.batch_size={batch}").split(),
             *(f"model.width_g={width} model.width_d={width} trainer.max_epochs=1000").split(),
             "callbacks=progress",
             *overrides,
@@ -165,12 +165,12 @@ def contend(name: str, options: argparse.Namespace) -> None:
     began = time.perf_counter()
     if name == "facegan.train":
         overrides = [
+            f"dataset.n={4096 if device.type == 'cpu' else 65536}",  # an epoch of some seconds
             f"trainer.accelerator={options.accelerator}",
             f"trainer.precision={options.precision}",
             f"model.compile={options.compile}",
         ]
-        images = 4096 if device.type == "cpu" else 65536  # an epoch of some seconds
-        lightning_steps(size, width, batch, images, overrides, block)
+        lightning_steps(size, width, batch, overrides, block)
         return
     if name == "bare":
         step = bare_step(size, width, device, options.precision, options.compile)

@@ -1,5 +1,8 @@
 """Loading: whole batches in a reproducible order; one place where bytes become float."""
 
+import subprocess
+import sys
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -131,6 +134,15 @@ def test_lightning_reshuffles_every_epoch(tmp_path, trainer):
     ]  # fmt: skip
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(0, 60, 3))
     assert orders[0] != orders[1]
+
+
+@pytest.mark.slow
+def test_lightnings_advice_on_workers_is_not_passed_on():
+    advice = "The 'train_dataloader' does not have many workers which may be a bottleneck."
+    program = f'import warnings, facegan.data.base; warnings.warn("{advice}"); warnings.warn("x")'
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
+    assert said.endswith(": x\n")
+    assert "workers" not in said
 
 
 def test_overfit_batches_repeats_its_batches(tmp_path, trainer):
