@@ -49,6 +49,11 @@ class _ContinuedWriter(ExperimentWriter):
             with path.open(newline="") as file:
                 self.metrics_keys = next(csv.reader(file), [])
 
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        # Lightning's own empties the file first, for a kill to leave it so.
+        path = Path(self.metrics_file_path)
+        write_csv(path, fieldnames, read_csv(path))
+
 
 def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
     """Drop the rows of every ``metrics.csv`` that a run resumed at ``images_seen`` writes again."""
@@ -117,6 +122,17 @@ def finish() -> None:
     """End the W&B run, if there is one: the next run of a multirun would otherwise join it."""
     if "wandb" in sys.modules:
         sys.modules["wandb"].finish()
+
+
+def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, float], images_seen: int) -> None:
+    """Write numbers to every logger at once.
+
+    Lightning's ``log`` writes those of an epoch's end after its checkpoint: a run killed between
+    the two would go on without them.
+    """
+    for logger in loggers:
+        logger.log_metrics(dict(metrics), step=images_seen)
+        logger.save()
 
 
 def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_seen: int) -> None:

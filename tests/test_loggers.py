@@ -25,6 +25,14 @@ def test_a_second_logger_continues_the_file(tmp_path: Path):
     assert [row["new"] for row in read(tmp_path)] == ["", "", "4.0"]
 
 
+def test_a_new_column_never_costs_the_rows_before(tmp_path: Path, monkeypatch):
+    write(tmp_path, (64, {"loss/d": 1.0}))
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("killed before it was whole"))
+    with pytest.raises(pytest.fail.Exception):
+        write(tmp_path, (128, {"new": 2.0}))
+    assert [row["step"] for row in read(tmp_path)] == ["64"]
+
+
 def test_rows_that_will_be_written_again_are_dropped(tmp_path: Path):
     write(tmp_path, *((step, {"loss/d": float(step), "x": 0.0}) for step in (64, 128, 192)))
     forget_metrics_after(tmp_path, images_seen=128)

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from facegan import cluster_report, clustering, features, media, plots
-from facegan.callbacks.epoch_end import is_due, log_metrics, on_rank_zero, ranks_of
+from facegan.callbacks.epoch_end import is_due, on_rank_zero, publish, ranks_of
 from facegan.clustering import Result, Settings
 from facegan.errors import expect_int
 from facegan.files import append_csv, read_csv
-from facegan.loggers import log_picture, log_table
+from facegan.loggers import log_metrics, log_picture, log_table
 from facegan.points import Points, chosen_labels, read_points
 
 log = logging.getLogger(__name__)
@@ -60,13 +60,12 @@ class Clusters(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if pl_module.images_seen == 0:
             metrics = self._cluster(trainer, pl_module, epoch=0)
-            for logger in trainer.loggers:  # Lightning would show these after the first epoch
-                logger.log_metrics(metrics, step=0)
+            log_metrics(trainer.loggers, metrics, images_seen=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if is_due(trainer, self.every_n_epochs):
             metrics = self._cluster(trainer, pl_module, trainer.current_epoch + 1)
-            log_metrics(pl_module, metrics)
+            publish(trainer, pl_module, metrics)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         rows = read_csv(self.directory / "metrics.csv")

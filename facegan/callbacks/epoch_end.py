@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 
 from facegan.errors import FaceganError
 from facegan.features import Ranks
+from facegan.loggers import log_metrics
 
 
 def is_due(trainer: pl.Trainer, every_n_epochs: int) -> bool:
@@ -28,9 +29,10 @@ def was_measured(trainer: pl.Trainer, metric: str) -> bool:
     )
 
 
-def log_metrics(pl_module: Any, metrics: Mapping[str, Any]) -> None:
-    """Log over images seen: Lightning takes ``step`` for the loggers' x-axis."""
-    pl_module.log_dict({**metrics, "step": float(pl_module.images_seen)})
+def publish(trainer: pl.Trainer, pl_module: Any, metrics: Mapping[str, float]) -> None:
+    """Tell callbacks that watch a metric, and the loggers, before this epoch's checkpoint."""
+    pl_module.log_dict(metrics, logger=False)
+    log_metrics(trainer.loggers, metrics, pl_module.images_seen)
 
 
 def ranks_of(trainer: pl.Trainer) -> Ranks:

@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from facegan.callbacks.epoch_end import log_metrics
+from facegan.callbacks.epoch_end import publish
 
 
 class ProgressBar(TQDMProgressBar):
@@ -55,4 +55,4 @@ class Throughput(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         images: Any = pl_module.images_seen - self._seen
         seconds = max(self._ended - self._began, 1e-9)
-        log_metrics(pl_module, {"speed/images_per_second": images / seconds})
+        publish(trainer, pl_module, {"speed/images_per_second": images / seconds})

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from facegan import media, plots, quality_report
-from facegan.callbacks.epoch_end import is_due, log_metrics, on_rank_zero, ranks_of
+from facegan.callbacks.epoch_end import is_due, on_rank_zero, publish, ranks_of
 from facegan.errors import expect, expect_int
 from facegan.files import append_csv, read_csv
 from facegan.latent import sample_latents
@@ -73,7 +73,7 @@ class Quality(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if is_due(trainer, self.every_n_epochs):
             metrics = self._measure(trainer, pl_module, trainer.current_epoch + 1)
-            log_metrics(pl_module, metrics)
+            publish(trainer, pl_module, metrics)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         rows = read_csv(self.directory / "metrics.csv")
