@@ -62,10 +62,15 @@ def test_groups_can_be_combined():
 )
 def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: str):
     assert config.strategy_for(devices, nodes) == strategy
-    value = f"'{devices}'" if isinstance(devices, str) else str(devices).replace(" ", "")
-    overrides = [f"trainer.devices={value}", f"trainer.num_nodes={nodes}"]
-    assert compose(*overrides).trainer.strategy == strategy
-    assert compose(*overrides, "trainer.strategy=fsdp").trainer.strategy == "fsdp"
+
+
+@pytest.mark.parametrize("devices", ["4", "[0,3]", "'0,1'"])
+def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: str):
+    strategies = [
+        compose(f"trainer.devices={devices}", *chosen).trainer.strategy
+        for chosen in ([], ["trainer.strategy=fsdp"])
+    ]
+    assert strategies == ["ddp_find_unused_parameters_true", "fsdp"]
 
 
 @pytest.mark.parametrize(

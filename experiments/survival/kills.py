@@ -36,6 +36,7 @@ OPTIONS = [
     "quality.n=50",
 ]
 LAST = Path("checkpoints", "last.ckpt")
+DONE = (0, 2)  # exit statuses of a run that had its last epoch now, and of one that had it before
 
 
 def main() -> None:
@@ -70,8 +71,8 @@ def main() -> None:
                 if killed % 2:
                     writing += caught_writing(process, run_dir)
                 if process.poll() is not None:
-                    if process.returncode == 0:
-                        break  # done before all kills were
+                    if process.returncode in DONE:
+                        break  # before all kills were
                     sys.exit(f"It did not go on after {killed} kills: {process.communicate()[1]}")
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -80,7 +81,7 @@ def main() -> None:
         if (root / "killed" / LAST).is_file():
             last = run(f"resume={root}/killed", epochs)
             _, said = last.communicate()
-            if last.returncode not in (0, 2):  # 2: it had its epochs already
+            if last.returncode not in DONE:
                 sys.exit(f"It did not go on after {killed} kills: {said}")
         compare(root / "whole", root / "killed")
         print(
