@@ -119,6 +119,15 @@ def predict(logits: Tensor, multiclass: bool) -> Tensor:
     return logits > 0
 
 
+def balancing(prevalence: Tensor, multiclass: bool) -> Tensor:
+    """Weights (heads,) by which the rare counts as much as the common, within a factor of ten.
+
+    Of a yes against a no for each attribute, or of each class.
+    """
+    rare = torch.full_like(prevalence, 1 / len(prevalence)) if multiclass else 1 - prevalence
+    return (rare / prevalence.clamp_min(1e-3)).clamp(0.1, 10)
+
+
 def load_classifier(path: Path, device: torch.device | str) -> Classifier:
     """The network of a checkpoint, in eval mode; raises InputError if it is none."""
     try:

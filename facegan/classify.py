@@ -299,98 +299,80 @@ def _cnn(
     all runs on them are measured with; a mere reference is kept in ``out``.
     """
     import pytorch_lightning as pl
-    import torch
-    from pytorch_lightning.callbacks import EarlyStopping
 
-    from facegan.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
-    from facegan.callbacks.progress import ProgressBar
-    from facegan.classifier import Classifier, load_classifier
+    from facegan.classifier import load_classifier
+    from facegan.classifier_training import train_classifier
     from facegan.extractors import NETWORKS
 
-    problem = task.problem
-    names = list(problem.names)
-    classes = None if problem.classes is None else list(problem.classes)
-    settings = ", ".join(f"{key}={value}" for key, value in cfg.cnn.items() if key != "ckpt")
-    made_from = f"{data.store.path.name}, {len(task.rows):,} images, seed={cfg.seed}, {settings}"
-    made_from += f", width={hp.width_d}, blocks={hp.blocks}"
-    made_from += f", batch_size={data.batch_size}, flip={data.flip}"
     if cfg.cnn.ckpt:
-        found = load_classifier(Path(str(cfg.cnn.ckpt)), device)
-        theirs = [found.hp[key] for key in ("names", "classes", "image_size", "channels")]
-        expect(
-            theirs == [names, classes, hp.image_size, hp.channels],
-            f"{cfg.cnn.ckpt} tells {', '.join(found.hp.names)} at {found.hp.image_size} px with "
-            f"{found.hp.channels} channels, not what is asked for here.",
-        )
-        return found
-    identity = hashlib.sha256(f"{names} {made_from}".encode()).hexdigest()[:12]
+        return _given_cnn(cfg, hp, device, task)
+    made_from = _made_from(cfg, hp, data, task)
+    identity = hashlib.sha256(f"{list(task.problem.names)} {made_from}".encode()).hexdigest()[:12]
     ruler, reference = data.store.path / NETWORKS / f"{identity}.ckpt", out / f"cnn_{identity}.ckpt"
     path = ruler if cfg.classify.probe == "cnn" else reference
     there = next((known for known in (ruler, reference) if known.is_file()), None)
-    if there is not None:
-        if path != there and path == ruler:
-            with replacing(ruler) as partial:
-                shutil.copy(there, partial)
-        log.info("Using the network in %s", there)
-        return load_classifier(there, device)
-    targets = torch.from_numpy(task.targets[task.train])
-    shares = (
-        targets.float().mean(0)
-        if problem.classes is None
-        else torch.bincount(targets, minlength=problem.heads) / len(targets)
+    if there is None:
+        pl.seed_everything(cfg.seed, workers=True, verbose=False)
+        network = _untrained_cnn(cfg, hp, task, made_from)
+        log.info("Training a network of D's size on %s images …", f"{task.train.stop:,}")
+        train_classifier(network, data, path, device.type, cfg.cnn.max_epochs, cfg.cnn.patience)
+        log.info("The network is %s", path)
+        return load_classifier(path, device)
+    if path == ruler != there:
+        with replacing(ruler) as partial:
+            shutil.copy(there, partial)
+    log.info("Using the network in %s", there)
+    return load_classifier(there, device)
+
+
+def _given_cnn(cfg: DictConfig, hp: Any, device: Any, task: Task) -> "Classifier":
+    from facegan.classifier import load_classifier
+
+    found = load_classifier(Path(str(cfg.cnn.ckpt)), device)
+    classes = None if task.problem.classes is None else list(task.problem.classes)
+    theirs = [found.hp[key] for key in ("names", "classes", "image_size", "channels")]
+    expect(
+        theirs == [list(task.problem.names), classes, hp.image_size, hp.channels],
+        f"{cfg.cnn.ckpt} tells {', '.join(found.hp.names)} at {found.hp.image_size} px with "
+        f"{found.hp.channels} channels, not what is asked for here.",
     )
-    weights = None
-    if cfg.cnn.weighting == "balanced":
-        rare = (1 - shares) if classes is None else torch.full_like(shares, 1 / len(shares))
-        weights = (rare / shares.clamp_min(1e-3)).clamp(0.1, 10)
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    network = Classifier(
+    return found
+
+
+def _made_from(cfg: DictConfig, hp: Any, data: "ImageDataModule", task: Task) -> str:
+    """Data and settings that determine the network, beside the names of what it tells."""
+    settings = ", ".join(f"{key}={value}" for key, value in cfg.cnn.items() if key != "ckpt")
+    made_from = f"{data.store.path.name}, {len(task.rows):,} images, seed={cfg.seed}, {settings}"
+    made_from += f", width={hp.width_d}, blocks={hp.blocks}"
+    return made_from + f", batch_size={data.batch_size}, flip={data.flip}"
+
+
+def _untrained_cnn(cfg: DictConfig, hp: Any, task: Task, made_from: str) -> "Classifier":
+    import torch
+
+    from facegan.classifier import Classifier, balancing
+
+    problem, targets = task.problem, torch.from_numpy(task.targets[task.train])
+    multiclass = problem.classes is not None
+    prevalence = (
+        torch.bincount(targets, minlength=problem.heads) / len(targets)
+        if multiclass
+        else targets.float().mean(0)
+    )
+    balanced = cfg.cnn.weighting == "balanced"
+    return Classifier(
         hp.image_size,
         hp.channels,
         hp.width_d,
-        names,
+        list(problem.names),
         list(task.columns),
-        shares.tolist(),
-        classes,
-        None if weights is None else weights.tolist(),
-        hp.blocks,
-        float(cfg.cnn.lr),
-        made_from,
+        prevalence.tolist(),
+        classes=None if problem.classes is None else list(problem.classes),
+        weights=balancing(prevalence, multiclass).tolist() if balanced else None,
+        blocks=hp.blocks,
+        lr=float(cfg.cnn.lr),
+        made_from=made_from,
     )
-    # Under another name until it is done, so that half a training is not taken for a whole one.
-    unfinished = f"{identity}_in_training"
-    best = Checkpoints(
-        str(path.parent / unfinished),
-        "best",
-        every_n_epochs=1,
-        keep=1,
-        monitor="val/loss",
-        weights_only=True,
-    )
-    trainer = pl.Trainer(
-        accelerator=device.type,
-        devices=1,
-        max_epochs=cfg.cnn.max_epochs,
-        callbacks=[
-            best,
-            EarlyStopping("val/loss", patience=cfg.cnn.patience),
-            ProgressBar(),
-        ],
-        logger=False,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        plugins=[AtomicCheckpointIO()],
-    )
-    log.info("Training a network of D's size on %s images …", f"{len(targets):,}")
-    trainer.fit(network, datamodule=data, weights_only=True)
-    expect(
-        not trainer.interrupted,
-        "Interrupted: the network is not finished, and is trained anew the next time.",
-    )
-    Path(best.best_model_path).replace(path)
-    Path(best.best_model_path).parent.rmdir()
-    log.info("The network is %s", path)
-    return load_classifier(path, device)
 
 
 # ---------------------------------------------------------------------- over the training

@@ -1,0 +1,51 @@
+"""Trains the network that tells attributes or classes, and keeps it only once it is done."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
+
+from facegan.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
+from facegan.callbacks.progress import ProgressBar
+from facegan.classifier import Classifier
+from facegan.errors import expect
+
+if TYPE_CHECKING:
+    from facegan.data.base import ImageDataModule
+
+
+def train_classifier(
+    network: Classifier,
+    data: "ImageDataModule",
+    path: Path,
+    accelerator: str,
+    max_epochs: int,
+    patience: int,
+) -> None:
+    """Train ``network`` on ``data`` and write its best epoch, by the loss on val, to ``path``.
+
+    ``patience``: epochs without a better one, after which it ends. Raises InputError if it is
+    interrupted: half a training is not to be taken for a whole one.
+    """
+    unfinished = path.with_name(f"{path.stem}_in_training")
+    best = Checkpoints(
+        str(unfinished), "best", every_n_epochs=1, keep=1, monitor="val/loss", weights_only=True
+    )
+    trainer = pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=max_epochs,
+        callbacks=[best, EarlyStopping("val/loss", patience=patience), ProgressBar()],
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        plugins=[AtomicCheckpointIO()],
+    )
+    trainer.fit(network, datamodule=data, weights_only=True)
+    expect(
+        not trainer.interrupted,
+        "Interrupted: the network is not finished, and is trained anew the next time.",
+    )
+    Path(best.best_model_path).replace(path)
+    unfinished.rmdir()
