@@ -1,6 +1,7 @@
 """Preparing and loading CelebA at 64 px, against torchvision reading the same JPEGs.
 
     python experiments/benchmarks/data.py --root DIR     # DIR as dataset.root
+    python experiments/benchmarks/data.py --root DIR --memory --pictures 202599
 
 Every figure is the median of ROUNDS rounds in which all contestants take turns, and every ratio
 the median of the ratios within a round: other work on the machine then slows both sides.
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
+from tqdm import trange
 
 from facegan.data.celeba import CelebA
 from facegan.data.parallel import available_cpus
@@ -107,11 +110,24 @@ def children() -> list[str]:
             for pid in path.read_text().split()]  # fmt: skip
 
 
+def repeat(root: str, n: int, folder: Path) -> None:
+    """A CelebA of ``n`` pictures: those in ``root`` again and again, in one zip in ``folder``."""
+    source = CelebA(root=root, image_size=SIZE, crop=CROP).source()
+    labels = [" ".join(row) for row in np.where(source.labels, "1", "-1")]
+    table = [str(n), " ".join(source.label_names)]
+    with zipfile.ZipFile(folder / "img_align_celeba.zip", "w") as archive:
+        for i in trange(n, desc="Repeating pictures", disable=None):
+            name, row = f"{i + 1:06d}.jpg", i % len(source.names)
+            with source.reader.files.open(row) as file:  # type: ignore[attr-defined]
+                archive.writestr(name, file.read())
+            table.append(f"{name} {labels[row]}")
+    (folder / "list_attr_celeba.txt").write_text("\n".join(table) + "\n")
+
+
 def peak_memory(root: str) -> None:
     """In a fresh process: what preparing all of it adds to what importing torch takes."""
-    data = CelebA(root=root, image_size=SIZE, crop=CROP)
-    source = data.source()
     before, samples = memory_of("self"), [0.0]
+    source = CelebA(root=root, image_size=SIZE, crop=CROP).source()
     done = threading.Event()
 
     def watch() -> None:
@@ -134,13 +150,26 @@ def peak_memory(root: str) -> None:
     print(f"| peak memory, all workers | {max(samples):.0f} MiB |")
 
 
+def of_its_own(root: str) -> None:
+    """Peak memory in another process: what this one has had at most is past."""
+    subprocess.run([sys.executable, __file__, "--root", root, "--memory"], check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--root", required=True, help="a directory with CelebA in any layout")
     parser.add_argument("--memory", action="store_true", help="only what preparing all takes")
+    parser.add_argument(
+        "--pictures", type=int, help="with --memory: as many, repeated, in a zip of 7 kB each"
+    )
     arguments = parser.parse_args()
-    if arguments.memory:
+    if arguments.memory and arguments.pictures is None:
         peak_memory(arguments.root)
+        return
+    if arguments.memory:
+        with tempfile.TemporaryDirectory() as folder:
+            repeat(arguments.root, arguments.pictures, Path(folder))
+            of_its_own(folder)
         return
 
     torch.manual_seed(0)
@@ -172,8 +201,7 @@ def main() -> None:
             },
             against="ImageFolder, 2 workers",
         )
-    # A process of its own, because the peak of this one is past.
-    subprocess.run([sys.executable, __file__, "--root", arguments.root, "--memory"], check=True)
+    of_its_own(arguments.root)
 
 
 if __name__ == "__main__":
