@@ -56,8 +56,11 @@ def curves(
     logarithmic: bool = False,
 ) -> Image.Image:
     """One panel per title, one line per name; nan leaves a gap."""
-    figure, axes = _figure(1, len(panels), 5.2, 3.6)
-    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=True):
+    columns = min(3, len(panels))
+    figure, axes = _figure(-(-len(panels) // columns), columns, 5.2, 3.6)
+    for unused in axes.flat[len(panels) :]:
+        unused.set_axis_off()
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
         for number, (name, values) in enumerate(lines.items()):
             style = "-" if number < 10 else "--"
             axis.plot(x, values, style, marker=".", label=name)
@@ -67,7 +70,7 @@ def curves(
             axis.set_xscale("log")
         axis.grid(alpha=0.3)
         if 1 < len(lines) <= 20:
-            axis.legend(fontsize=6)
+            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the lines
     figure.tight_layout()
     return _drawn(figure)
 

@@ -155,6 +155,6 @@ def _curves(rows: list[dict[str, str]]) -> Image.Image:
     if len(agreement) > 12:  # those that end highest
         last = sorted(agreement, key=lambda name: -np.nan_to_num(agreement[name][-1]))
         agreement = {name: agreement[name] for name in last[:12]}
-    panels = {"NMI with": agreement} if agreement else {}
+    panels = {"NMI with the labels": agreement} if agreement else {}
     panels["clusters"] = series("silhouette") | series("stability") | series("js")
     return plots.curves(seen, panels)
