@@ -1,6 +1,7 @@
 """Trains the network that tells attributes or classes, and keeps it only once it is done."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
@@ -9,7 +10,8 @@ from pytorch_lightning.callbacks import EarlyStopping
 from facegan.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
 from facegan.callbacks.progress import ProgressBar
 from facegan.classifier import Classifier
-from facegan.errors import expect
+from facegan.errors import interruptible
+from facegan.files import alone
 
 if TYPE_CHECKING:
     from facegan.data.base import ImageDataModule
@@ -25,12 +27,27 @@ def train_classifier(
 ) -> None:
     """Train ``network`` on ``data`` and write its best epoch, by the loss on val, to ``path``.
 
-    ``patience``: epochs without a better one, after which it ends. Raises InputError if it is
-    interrupted: half a training is not to be taken for a whole one.
+    ``patience``: epochs without a better one, after which it ends. Where another process has
+    meanwhile written ``path``, that stays. Raises InterruptedRun on a signal: half a training is
+    not to be taken for a whole one.
     """
-    unfinished = path.with_name(f"{path.stem}_in_training")
+    with alone(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}_") as unfinished:
+        if not path.is_file():
+            best = _trained(network, data, Path(unfinished), accelerator, max_epochs, patience)
+            best.replace(path)
+
+
+def _trained(
+    network: Classifier,
+    data: "ImageDataModule",
+    directory: Path,
+    accelerator: str,
+    max_epochs: int,
+    patience: int,
+) -> Path:
+    """The checkpoint of the best epoch, in ``directory``."""
     best = Checkpoints(
-        str(unfinished), "best", every_n_epochs=1, keep=1, monitor="val/loss", weights_only=True
+        str(directory), "best", every_n_epochs=1, keep=1, monitor="val/loss", weights_only=True
     )
     trainer = pl.Trainer(
         accelerator=accelerator,
@@ -42,10 +59,6 @@ def train_classifier(
         enable_model_summary=False,
         plugins=[AtomicCheckpointIO()],
     )
-    trainer.fit(network, datamodule=data, weights_only=True)
-    expect(
-        not trainer.interrupted,
-        "Interrupted: the network is not finished, and is trained anew the next time.",
-    )
-    Path(best.best_model_path).replace(path)
-    unfinished.rmdir()
+    with interruptible(lambda: "the network is not finished, and is trained anew the next time"):
+        trainer.fit(network, datamodule=data, weights_only=True)
+    return Path(best.best_model_path)

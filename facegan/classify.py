@@ -344,7 +344,7 @@ def _made_from(cfg: DictConfig, hp: Any, data: "ImageDataModule", task: Task) ->
     settings = ", ".join(f"{key}={value}" for key, value in cfg.cnn.items() if key != "ckpt")
     made_from = f"{data.store.path.name}, {len(task.rows):,} images, seed={cfg.seed}, {settings}"
     made_from += f", width={hp.width_d}, blocks={hp.blocks}"
-    return made_from + f", batch_size={data.batch_size}, flip={data.flip}"
+    return made_from + f", batch_size={data.batch_size_on(1)}, flip={data.flip}"
 
 
 def _untrained_cnn(cfg: DictConfig, hp: Any, task: Task, made_from: str) -> "Classifier":

@@ -34,29 +34,30 @@ from facegan.sentences import one_line, sentence_of, shortened
 
 log = logging.getLogger(__name__)
 
+GPUS = ("auto", "gpu", "cuda")  # values of trainer.accelerator that mean them where there are any
 FIRST_JOB = "FACEGAN_FIRST_JOB"  # number of a sweep's first job, for processes that run its jobs
 
 _INSTALLED, _CHECKOUT = Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf"
 CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
-def strategy_for(devices: int | str | list[int], num_nodes: int) -> str:
+def strategy_for(devices: int | str | list[int], num_nodes: int, accelerator: str = "auto") -> str:
     """Lightning's strategy: ``auto`` for one device, for several the DDP that a GAN needs.
 
     Each half-step uses one network only, which plain DDP takes for an error.
     """
-    several = num_devices(devices) > 1 or num_nodes > 1
+    several = num_devices(devices, accelerator) > 1 or num_nodes > 1
     return "ddp_find_unused_parameters_true" if several else "auto"
 
 
-def num_devices(devices: int | str | list[int]) -> int:
+def num_devices(devices: int | str | list[int], accelerator: str = "auto") -> int:
     """How many devices ``trainer.devices`` means: a number, -1 or auto (all GPUs), or a list."""
     if isinstance(devices, Sequence) and not isinstance(devices, str):
         return len(devices)
     if isinstance(devices, str) and "," in devices:
         return len([part for part in devices.split(",") if part.strip()])
     if devices in ("auto", -1, "-1"):
-        return max(1, _visible_gpus())
+        return max(1, _visible_gpus()) if accelerator in GPUS else 1
     # Lightning reports invalid values.
     return int(devices) if str(devices).lstrip("-").isdigit() else 1
 
@@ -72,9 +73,7 @@ def own_gpus(cfg: DictConfig, count: int) -> Iterator[None]:
 
     A launcher may run several at once. Where there is nothing to choose from nothing happens.
     """
-    wanted = cfg.trainer.accelerator in ("auto", "gpu", "cuda") and isinstance(
-        cfg.trainer.devices, int
-    )
+    wanted = cfg.trainer.accelerator in GPUS and isinstance(cfg.trainer.devices, int)
     if not (in_sweep() and wanted and _visible_gpus() >= max(2, count)):
         yield
         return
@@ -164,7 +163,7 @@ def build_data(cfg: DictConfig, hp: Any) -> Any:
         asked = cfg.dataset[key]
         expect(
             asked is None or asked == hp[key],
-            f"{cfg.ckpt} was trained with dataset.{key}={hp[key]}, not {asked}: leave it out.",
+            f"The network was trained with dataset.{key}={hp[key]}, not {asked}: leave it out.",
         )
     return build(cfg, "dataset", image_size=hp.image_size, channels=hp.channels)
 
@@ -259,7 +258,8 @@ def run(
         # argparse wants all overrides in one piece; people also type -m between them.
         arguments = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
         # No shell expands ~ there, and Hydra's grammar does not have it.
-        arguments = [re.sub("(?<==)~(?=/|$)", str(Path.home()), word) for word in arguments]
+        home = str(Path.home())
+        arguments = [re.sub("(?<==)~(?=/|$)", lambda _: home, word) for word in arguments]
         sys.argv[1:] = _quiet_beside_the_first(complete(arguments))
         try:
             main(job)()
@@ -321,7 +321,7 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     cfg = OmegaConf.create(content)
     if launch.rank() == 0:
         configure_log(OmegaConf.create(of_hydra["job_logging"]))
-    overrides.started_with |= {key: of_hydra[key] for key in ("overrides", "config")}
+    overrides.started_with |= {key: of_hydra[key] for key in ("overrides", "hydra", "config")}
     try:
         job(cfg)
     except RuntimeError as error:
@@ -338,7 +338,7 @@ def resolved(cfg: DictConfig) -> str:
     of_hydra = {
         "job_logging": logging_of_job,
         "overrides": overrides.given(),
-        "config": OmegaConf.to_yaml(cfg),
+        **overrides.told(cfg),
     }
     return OmegaConf.to_yaml({**content, "hydra": of_hydra})
 

@@ -93,6 +93,8 @@ def load_extractor(
 
 
 def _small(images: Tensor) -> Tensor:
+    if images.device.type == "mps":  # not every PyTorch can do it there
+        images = images.cpu()
     return F.interpolate(images, size=16, mode="area").flatten(1)
 
 

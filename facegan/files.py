@@ -1,7 +1,9 @@
 """Files that are there whole or not at all."""
 
 import csv
+import io
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from filelock import FileLock, Timeout
+
 from facegan.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -29,6 +35,25 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the lock of ``path`` while it is made; waits, and says so, while another process does.
+
+    The system releases it when the process ends, however it does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.warning("Another process is preparing %s: waiting until it is done.", path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def expect_writable(directory: Path) -> None:
@@ -62,7 +87,9 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     with _text(path, "r") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+        content = file.read()
+    whole = content[: content.rfind("\n") + 1]
+    header, *rows = list(csv.reader(io.StringIO(whole, newline=""))) or [[]]
     return [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from facegan.errors import SIGNALS, FaceganError, InterruptedRun
+from facegan.errors import SIGNALS, FaceganError, InterruptedRun, came_too_late
 from facegan.files import write_json
 from facegan.run_dir import RESULT
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # at run time only where it is needed: --help must be quick
 
 JOB = "FACEGAN_JOB"  # directory of what a started process is to do, and of what it says at the end
 LOST = 75  # exit status of a process that has lost the others (EX_TEMPFAIL)
+KILLED = getattr(signal, "SIGKILL", 9)  # Windows has no name for it
 PATIENCE = 10.0  # seconds that the others have to end by themselves
 
 
@@ -245,6 +246,8 @@ def _raise_what_they_said(
     if received and any(process.returncode for process in ranks):
         name = signal.Signals(received[0]).name
         raise InterruptedRun(f"Stopped by {name}, before there was anything to save.", received[0])
+    if received:
+        raise came_too_late(received[0])
     statuses = {number: process.returncode for number, process in enumerate(ranks)}
     # Those that were stopped by us, or have lost the others, do not know why.
     first = next((n for n, status in statuses.items() if status not in (0, LOST)), None)
@@ -260,7 +263,7 @@ def _raise_what_they_said(
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
         raise RankError(
             f"Process {first} of {len(ranks)} ended with {how}"
-            + (" (for want of memory, perhaps)" if status == -signal.SIGKILL else "")
+            + (" (for want of memory, perhaps)" if status == -KILLED else "")
             + ", so the others were stopped. Checkpoints are intact: go on from the last one with "
             "resume=."
         )

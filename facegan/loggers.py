@@ -15,7 +15,8 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger as LightningCSVLogger
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import TensorBoardLogger as LightningTensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
@@ -55,14 +56,24 @@ class _ContinuedWriter(ExperimentWriter):
         write_csv(path, fieldnames, read_csv(path))
 
 
-def forget_metrics_after(run_dir: Path, images_seen: int) -> None:
-    """Drop the rows of every ``metrics.csv`` that a run resumed at ``images_seen`` writes again."""
-    for path in (run_dir / "metrics.csv", *run_dir.glob("*/metrics.csv")):
-        rows = read_csv(path)
-        if not rows:  # at most a header, which a logger that is open already relies on
-            continue
-        kept = [row for row in rows if row["step"].isdigit() and int(row["step"]) <= images_seen]
-        write_csv(path, list(rows[0]), kept)
+class TensorBoardLogger(LightningTensorBoardLogger):
+    """TensorBoard's event files in the run directory."""
+
+    def go_on_after(self, images_seen: int) -> None:
+        """Have TensorBoard hide what was written after that: it is going to be written again."""
+        self._kwargs["purge_step"] = images_seen + 1 if images_seen > 0 else 0
+
+
+def forget_metrics_after(path: Path, images_seen: int) -> None:
+    """Drop the rows of a ``metrics.csv`` that a run which begins at ``images_seen`` writes again.
+
+    At 0 that is all of them: what is measured before training, too.
+    """
+    rows = read_csv(path)
+    if not rows:  # at most a header, which a logger that is open already relies on
+        return
+    kept = [row for row in rows if row["step"].isdigit() and int(row["step"]) <= images_seen]
+    write_csv(path, list(rows[0]), kept if images_seen > 0 else [])
 
 
 def wandb_logger(run_dir: str, project: str, name: str | None = None, **options: Any) -> Logger:
@@ -97,7 +108,7 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
             super().log_metrics(values, step)
 
     offline = f"offline; upload it later with: wandb sync {run_dir}/wandb/offline-run-*"
-    mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
+    mode = os.environ.get("WANDB_MODE") or ("online" if _has_key(wandb) else "offline")
     log.info("Weights & Biases: %s", offline if mode == "offline" else mode)
     return ImagesSeenLogger(
         save_dir=run_dir,
@@ -109,6 +120,15 @@ def wandb_logger(run_dir: str, project: str, name: str | None = None, **options:
         settings=wandb.Settings(silent=True, init_timeout=20),
         **options,
     )
+
+
+def _has_key(wandb: Any) -> bool:
+    """Whether Weights & Biases knows who this is: it neither asks nor looks on the network."""
+    try:
+        return wandb.login(prompt=False, verify=False)
+    except wandb.errors.AuthenticationError as error:
+        log.warning("Weights & Biases: %s", error)
+        return False
 
 
 def _kept_id(path: Path) -> str | None:
@@ -138,7 +158,7 @@ def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, float], images_
 def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_seen: int) -> None:
     """Show a picture in every logger that shows pictures."""
     for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
+        if isinstance(logger, LightningTensorBoardLogger):
             pixels = np.asarray(image.convert("RGB"))
             logger.experiment.add_image(key, pixels, images_seen, dataformats="HWC")
         elif hasattr(logger, "log_image"):
@@ -154,7 +174,7 @@ def log_table(
 ) -> None:
     """Show a table in every logger that shows tables; in TensorBoard, as text."""
     for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
+        if isinstance(logger, LightningTensorBoardLogger):
             lines = [columns, ["---"] * len(columns), *rows]
             text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
             logger.experiment.add_text(key, text, images_seen)

@@ -158,9 +158,15 @@ class Discriminator(nn.Module):
         for number, layer in enumerate(self.layers[: max(chosen)], start=1):
             hidden = layer(hidden)
             if number in chosen:
-                side = min(hidden.shape[-1], POOLED)
-                features.append(F.adaptive_max_pool2d(hidden, side).flatten(1))
+                features.append(_pooled(hidden).flatten(1))
         return torch.cat(features, dim=1)
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    side = min(maps.shape[-1], POOLED)
+    if maps.device.type == "mps":  # wrong there where sides do not divide (pytorch issue 190064)
+        return F.adaptive_max_pool2d(maps.cpu(), side).to(maps.device)
+    return F.adaptive_max_pool2d(maps, side)
 
 
 def _norm(kind: str, maps: int) -> nn.Module:

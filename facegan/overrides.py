@@ -14,11 +14,14 @@ from facegan.errors import expect
 from facegan.files import replacing
 from facegan.run_dir import run_dir_of
 
-# Of the process that started this one, if one did: its overrides, and its configuration as YAML.
+# Of the process that started this one, if one did: its overrides, and what it was told as YAML.
 started_with: dict[str, Any] = {}
 
 # These apply to a single command, or one job of a sweep, and are not inherited on resuming.
 ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
+OF_THE_SOURCE = {  # of certain data sets only: not inherited by a run that goes on with others
+    f"dataset.{key}" for key in ("root", "download", "crop", "max_bad_fraction", "n", "draw_seed")
+}
 PATHS = ("data_dir", "dataset.data_dir", "dataset.root")  # relative to where a run was started
 
 
@@ -28,10 +31,10 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     ``resume=RUN_DIR`` is short for ``resume.dir=RUN_DIR``.
     """
     arguments = [re.sub("^resume=", "resume.dir=", argument) for argument in arguments]
-    given = [argument for argument in arguments if argument.startswith("resume.dir=")]
-    if not given or given[-1] in ("resume.dir=null", "resume.dir="):
+    named = [argument for argument in arguments if argument.startswith("resume.dir=")]
+    if not named or named[-1] in ("resume.dir=null", "resume.dir="):
         return arguments
-    run_dir = Path(given[-1].removeprefix("resume.dir=").strip("'\"")).expanduser()
+    run_dir = Path(named[-1].removeprefix("resume.dir=").strip("'\"")).expanduser()
     saved = run_dir / ".hydra" / "overrides.yaml"
     expect(
         saved.is_file() and any(run_dir.glob("checkpoints/*.ckpt")),
@@ -43,11 +46,14 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     before = [
         _from(started_in, str(o)) for o in OmegaConf.load(saved) if not str(o).startswith("hydra")
     ]
-    of_then, of_now = ({_key(o): o for o in given} for given in (before, overrides))
+    of_then, of_now = ({_key(o): o for o in said} for said in (before, overrides))
+    other_data = of_now.get("dataset", "") not in ("", f"dataset={_dataset_of(run_dir)}")
     earlier = [
         override
         for override in before
-        if _key(override) not in ONCE and _key(override) not in of_now
+        if _key(override) not in ONCE
+        and _key(override) not in of_now
+        and not (other_data and _key(override) in OF_THE_SOURCE)
     ]
     if started_in != Path.cwd() and not {"data_dir", "dataset.data_dir"} & {*of_then, *of_now}:
         default = OmegaConf.select(OmegaConf.load(run_dir / ".hydra" / "config.yaml"), "data_dir")
@@ -63,15 +69,14 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
             file=sys.stderr,
         )
     # Beside the other overrides, which argparse wants in one piece.
-    at = arguments.index(given[-1]) + 1
+    at = arguments.index(named[-1]) + 1
     # What the run is told now becomes part of it once it is known to be sound: see record.
     return [*arguments[:at], *earlier, f"hydra.run.dir='{run_dir}'", *arguments[at:]]
 
 
 def save(cfg: DictConfig) -> None:
     """Write what a new run was told into its directory, in the files that Hydra itself writes."""
-    hydra = OmegaConf.to_yaml(HydraConfig.instance().cfg)
-    _write(cfg, {"hydra": hydra, "config": OmegaConf.to_yaml(cfg), "overrides": _listed(given())})
+    _write(cfg, {**told(cfg), "overrides": _listed(given())})
 
 
 def record(cfg: DictConfig) -> None:
@@ -79,8 +84,15 @@ def record(cfg: DictConfig) -> None:
     if cfg.resume.dir is None or launch.rank() > 0:
         return
     overrides = [_from(Path.cwd(), o) for o in given() if _key(o) not in ONCE]
-    config = started_with.get("config") or OmegaConf.to_yaml(cfg)
-    _write(cfg, {"config": config, "overrides": _listed(overrides)})
+    _write(cfg, {**told(cfg), "overrides": _listed(overrides)})
+
+
+def told(cfg: DictConfig) -> dict[str, str]:
+    """What Hydra was told, and what it made of that, as YAML: by the name of its file."""
+    if not HydraConfig.initialized():
+        return {name: started_with[name] for name in ("hydra", "config")}
+    hydra = OmegaConf.to_yaml(HydraConfig.instance().cfg)
+    return {"hydra": hydra, "config": OmegaConf.to_yaml(cfg)}
 
 
 def _write(cfg: DictConfig, contents: dict[str, str]) -> None:
@@ -111,6 +123,14 @@ def _started_in(run_dir: Path) -> Path:
     return Path(OmegaConf.load(saved).hydra.runtime.cwd) if saved.is_file() else Path.cwd()
 
 
+def _dataset_of(run_dir: Path) -> str | None:
+    """The option of the group ``dataset`` that a run was told, if it is known."""
+    saved = run_dir / ".hydra" / "hydra.yaml"
+    if not saved.is_file():
+        return None
+    return OmegaConf.select(OmegaConf.load(saved), "hydra.runtime.choices.dataset")
+
+
 def _from(directory: Path, override: str) -> str:
     """An override that means the same elsewhere: a path of data, seen from ``directory``."""
     value = override.partition("=")[2].strip("'\"")
@@ -124,31 +144,31 @@ def with_data_of_the_run(arguments: list[str]) -> list[str]:
 
     Its settings are the defaults of this command, so that single ones can still be changed.
     """
-    given = {
+    asked = {
         _key(argument): argument.split("=", 1)[-1] for argument in arguments if "=" in argument
     }
-    source = next((key for key in ("ckpt", "compare") if key in given), None)
-    if source is None or "dataset" in given:
+    source = next((key for key in ("ckpt", "compare") if key in asked), None)
+    if source is None or "dataset" in asked:
         return arguments
-    checkpoint = given[source].strip("[]'\"").split(",")[0]  # the first of those to compare
+    checkpoint = asked[source].strip("[]'\"").split(",")[0]  # the first of those to compare
     saved = run_dir_of(Path(checkpoint.strip("'\"")).expanduser()) / ".hydra"
     if not (saved / "hydra.yaml").is_file() or not (saved / "config.yaml").is_file():
         return arguments
     runtime = OmegaConf.load(saved / "hydra.yaml").hydra.runtime
     settings = OmegaConf.load(saved / "config.yaml")
-    if "data_dir" in given:
-        settings.data_dir = given.pop("data_dir").strip("'\"")
-        given["dataset.data_dir"] = settings.data_dir
+    if "data_dir" in asked:
+        settings.data_dir = asked.pop("data_dir").strip("'\"")
+        asked["dataset.data_dir"] = settings.data_dir
     for key in ("dataset.data_dir", "dataset.root"):  # relative to where that run was started
         value = OmegaConf.select(settings, key)
-        if value is not None and key not in given:
+        if value is not None and key not in asked:
             OmegaConf.update(settings, key, str(Path(runtime.cwd, Path(value).expanduser())))
     fixed = {"_target_", "image_size", "channels", "seed"}
     dataset: Any = OmegaConf.to_container(settings.dataset, resolve=True)
     earlier = [
         f"dataset.{key}={_quoted(value)}"
         for key, value in dataset.items()
-        if key not in fixed and f"dataset.{key}" not in given
+        if key not in fixed and f"dataset.{key}" not in asked
     ]
     # Beside the other overrides, which argparse wants in one piece.
     at = next(i for i, argument in enumerate(arguments) if argument.startswith(f"{source}=")) + 1

@@ -7,6 +7,7 @@ Composes the configuration, builds data, model, callbacks, loggers and trainer f
 import contextlib
 import json
 import logging
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,13 @@ from facegan import __version__, config, launch, overrides
 from facegan.errors import (
     InputError,
     OccupiedError,
+    came_too_late,
     expect,
     expect_int,
     expect_number,
     expect_one_of,
     expect_seed,
+    interruptible,
 )
 from facegan.files import write_json
 from facegan.run_dir import RESULT, last_checkpoint, reserved
@@ -57,7 +60,7 @@ def train(cfg: DictConfig) -> float | None:
     """
     with _own_run_dir(cfg):
         _check_values(cfg)
-        processes = config.num_devices(cfg.trainer.devices)
+        processes = config.num_devices(cfg.trainer.devices, cfg.trainer.accelerator)
         with config.own_gpus(cfg, processes):
             if processes > 1 and not launch.started():
                 launch.run_ranks(config.resolved(cfg), processes)
@@ -94,9 +97,10 @@ def _train(cfg: DictConfig) -> None:
     import pytorch_lightning as pl
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+    from facegan.callbacks.checkpoints import SaveOnSignal
     from facegan.callbacks.history import History
     from facegan.callbacks.objective import Objective
-    from facegan.loggers import finish
+    from facegan.loggers import TensorBoardLogger, finish
     from facegan.sync_batchnorm import convert_sync_batchnorm
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -115,6 +119,10 @@ def _train(cfg: DictConfig) -> None:
     history = History(cfg.run_dir, _is_resuming(cfg), partial(overrides.record, cfg))
     callbacks = [history, *callbacks, objective]
     loggers = list((config.build(cfg, "logger") or {}).values())
+    before = checkpoint["images_seen"] if checkpoint else 0
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger) and _is_resuming(cfg):
+            logger.go_on_after(before)
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
     trainer: Trainer = config.build(
         cfg,
@@ -131,10 +139,11 @@ def _train(cfg: DictConfig) -> None:
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
-    began, before = perf_counter(), checkpoint["images_seen"] if checkpoint else 0
+    began = perf_counter()
     launch.reconnect(trainer.strategy.root_device)
     try:
-        trainer.fit(model, data, ckpt_path=path, weights_only=True)
+        with interruptible(lambda: f"{model.images_seen:,} images seen, and not all of them saved"):
+            trainer.fit(model, data, ckpt_path=path, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
     finally:
@@ -149,6 +158,9 @@ def _train(cfg: DictConfig) -> None:
             + ("never finite" if objective.logged else "never logged")
             + ": name a metric in objective.metric that the loggers show.",
         )
+    for callback in callbacks:
+        if isinstance(callback, SaveOnSignal) and callback.received is not None:
+            raise came_too_late(callback.received)
 
 
 def _callback_order(callback: Any) -> int:
@@ -185,7 +197,20 @@ def _check_values(cfg: DictConfig) -> None:
             cfg.trainer.get(key) is None,
             f"trainer.{key} does not work with two optimizers: use {instead}.",
         )
-    expect_one_of("trainer.sync_batchnorm", cfg.trainer.sync_batchnorm, (True, False))
+    for key in ("sync_batchnorm", "detect_anomaly"):
+        expect_one_of(f"trainer.{key}", cfg.trainer[key], (True, False))
+    expect_int("trainer.log_every_n_steps", cfg.trainer.log_every_n_steps, at_least=0)
+    limit = cfg.trainer.max_time
+    expect(
+        limit is None or re.fullmatch(r"\d+(:\d+){3}", str(limit)) is not None,
+        f"trainer.max_time must be DD:HH:MM:SS, like 00:01:30:00 for 90 minutes, not {limit!r}.",
+    )
+    for key in ("image_size", "channels"):
+        expect(
+            cfg.model[key] == cfg.dataset[key],
+            f"model.{key}={cfg.model[key]} does not fit dataset.{key}={cfg.dataset[key]}: set the "
+            "latter alone, which the networks follow.",
+        )
     metric = cfg.objective.metric
     expect(isinstance(metric, str), f"objective.metric must name a metric, not {metric!r}.")
     expect_one_of("objective.mode", cfg.objective.mode, ("min", "max"))
@@ -258,7 +283,7 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     for name, key in ARCHITECTURE.items():
         trained, asked = (
             "null" if value is None else value
-            for value in (checkpoint["hyper_parameters"][name], cfg.model[name])
+            for value in (checkpoint["hyper_parameters"].get(name), cfg.model[name])
         )
         expect(
             trained == asked,

@@ -1,13 +1,18 @@
 """``python -m facegan.classify`` on a tiny run."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from facegan import classify
+from facegan.classifier import Classifier
+from facegan.classifier_training import train_classifier
 from facegan.files import read_csv
 
 Run = Callable[..., tuple[int, str]]
@@ -135,3 +140,26 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert status == 2
     assert sentence in output
     assert "Traceback" not in output
+
+
+def test_half_a_network_is_never_kept(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupt(self: Classifier) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "on_validation_epoch_end", interrupt)
+        status, output = run(classify, f"ckpt={trained}", *CNN, "seed=7", "cnn.max_epochs=9")
+    assert status == 128 + signal.SIGTERM
+    assert "the network is not finished, and is trained anew" in output
+    assert not (trained / "classify" / "last_cnn" / "scores.csv").exists()
+    status, output = run(classify, f"ckpt={trained}", *CNN, "seed=7")
+    assert status == 0, output
+    assert "Training a network" in output
+
+
+def test_a_network_that_another_process_has_made_meanwhile_stays(tmp_path: Path):
+    path = tmp_path / "made.ckpt"
+    path.write_text("by another one")
+    untouched: Any = None  # neither network nor data are needed
+    train_classifier(untouched, untouched, path, "cpu", max_epochs=1, patience=1)
+    assert path.read_text() == "by another one"

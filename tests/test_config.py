@@ -64,6 +64,12 @@ def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: st
     assert config.strategy_for(devices, nodes) == strategy
 
 
+def test_all_gpus_are_not_meant_where_none_are_used(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert config.num_devices("auto") == config.num_devices(-1, "gpu") == 2
+    assert config.num_devices("auto", "cpu") == 1
+
+
 @pytest.mark.parametrize("devices", ["4", "[0,3]", "'0,1'"])
 def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: str):
     strategies = [
@@ -98,6 +104,10 @@ def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: st
         ("trainer.limit_train_batches=0", "trainer.limit_train_batches"),
         ("+trainer.max_steps=5", "use trainer.max_epochs"),
         ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm must be one of"),
+        ("trainer.detect_anomaly=maybe", "trainer.detect_anomaly must be one of"),
+        ("trainer.log_every_n_steps=x", "trainer.log_every_n_steps must be a whole number"),
+        ("trainer.max_time=5", "trainer.max_time must be DD:HH:MM:SS"),
+        ("model.image_size=32", "model.image_size=32 does not fit dataset.image_size=16"),
         ("trainer.num_nodes=2", "use torchrun or srun"),
         ("resume.fallback=maybe", "resume.fallback must be one of"),
         ("callbacks.samples.every_n_epochs=0", "callbacks.samples.every_n_epochs"),

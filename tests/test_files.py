@@ -24,4 +24,6 @@ def test_a_line_cut_short_is_dropped_and_columns_are_added(tmp_path: Path):
         {"epoch": "1", "loss": "0.5", "speed": ""},
         {"epoch": "2", "loss": "", "speed": "9"},
     ]
+    path.write_text("loss,step\n0.5,128\n0.25,25")  # of 256: no field is missing
+    assert read_csv(path) == [{"loss": "0.5", "step": "128"}]
     assert read_csv(tmp_path / "none.csv") == []

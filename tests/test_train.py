@@ -299,6 +299,58 @@ def test_a_signal_saves_and_the_run_goes_on(
     assert steps == list(range(8, 3 * 72 + 1, 8))  # none lost, none twice
 
 
+def test_a_signal_in_the_last_epoch_ends_what_would_follow(train, tmp_path: Path, monkeypatch):
+    def interrupt(self: Samples, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Samples, "on_train_epoch_end", interrupt)
+    sweep = ["-m", "seed=1,2", "objective.metric=loss/d", f"hydra.sweep.dir={tmp_path}/sweep"]
+    status, output = train("trainer.max_epochs=1", *sweep)
+    assert status == 128 + signal.SIGTERM
+    assert "SIGTERM came when the run had just had its last epoch" in output
+    assert "objective" in json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert not (tmp_path / "sweep" / "1").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_without_checkpoints_does_not_end_well_on_a_signal(
+    train, tmp_path: Path, monkeypatch, signum: signal.Signals
+):
+    def interrupt(self: Throughput, *_: object) -> None:
+        os.kill(os.getpid(), signum)
+
+    monkeypatch.setattr(Throughput, "on_train_epoch_end", interrupt)
+    status, output = train("callbacks=[progress]")
+    assert status == 128 + signum
+    assert f"Stopped by {signum.name}: 72 images seen, and not all of them saved." in output
+
+
+def test_a_run_within_the_directory_of_another_keeps_its_files(train, tmp_path: Path):
+    assert train(f"hydra.run.dir={tmp_path}/outer/inner", "trainer.max_epochs=1")[0] == 0
+    files = [path for path in (tmp_path / "outer" / "inner").rglob("*") if path.is_file()]
+    kept = {path: path.read_bytes() for path in files}
+    status, output = train(f"hydra.run.dir={tmp_path}/outer", "trainer.max_epochs=1")
+    assert status == 0, output
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_run_that_goes_on_with_other_data_is_read_with_them(train, run, tmp_path: Path):
+    from facegan import evaluate
+
+    assert train("trainer.max_epochs=1")[0] == 0
+    for number in range(40):
+        pixels = np.full((16, 16, 3), number, np.uint8)
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
+    other = ["dataset=folder", f"dataset.root={tmp_path}/pictures", "trainer.max_epochs=2"]
+    status, output = run(train_module, f"resume={tmp_path}/run", *other)
+    assert status == 0, output
+    options = ["n=10", "extractor.kind=pixels", "metrics=[kd]", "real=train"]
+    status, output = run(evaluate, f"ckpt={tmp_path}/run", *options)
+    assert status == 0, output
+    assert "Data: folder" in output
+
+
 @pytest.mark.slow
 def test_an_epoch_that_was_interrupted_goes_on_with_the_images_it_had_not_seen(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -405,11 +457,20 @@ def test_no_callbacks_and_no_logger(train, tmp_path: Path):
 
 def test_tensorboard_has_numbers_and_pictures_at_images_seen(train, tmp_path: Path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    assert train("logger=tensorboard")[0] == 0
+    assert train("logger=tensorboard", "callbacks.periodic.every_n_epochs=1")[0] == 0
     events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("loss/d")][-1] == 144
     assert [event.step for event in events.Images("samples")] == [0, 72, 144]
+
+    # Of a run that was killed after its checkpoint: what came after it is written anew.
+    last, early = (tmp_path / "run" / "checkpoints" / f"{n}.ckpt" for n in ("last", "epoch_001"))
+    early.replace(last)
+    status, output = train(f"resume={tmp_path}/run")
+    assert status == 0, output
+    events.Reload()
+    steps = [event.step for event in events.Scalars("loss/d")]
+    assert steps == sorted(set(steps))
 
 
 @pytest.mark.slow
@@ -530,8 +591,9 @@ def test_a_table_that_holds_a_header_alone_goes_on(train, tmp_path: Path):
 
 
 def test_a_home_directory_in_a_path_is_expanded(train, tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    home = tmp_path / "a\\Users home"  # as on Windows: no template of re
+    monkeypatch.setenv("HOME", str(home))
     status, output = train("data_dir=~/packed", "trainer.max_epochs=1")
     assert status == 0, output
-    assert list((tmp_path / "home" / "packed").glob("synthetic-*"))
+    assert list((home / "packed").glob("synthetic-*"))
     assert not (tmp_path / "~").exists()

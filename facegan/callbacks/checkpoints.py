@@ -12,6 +12,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from facegan.callbacks.epoch_end import was_measured
 from facegan.errors import SIGNALS, InterruptedRun, WriteError
 from facegan.files import replacing
 
@@ -53,6 +54,10 @@ class Checkpoints(ModelCheckpoint):
         by = f", {self.mode} {self.monitor}" if self.monitor else ""
         return f"Checkpoints({self.filename}{by})"
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self.monitor is None or was_measured(trainer, self.monitor):
+            super().on_train_epoch_end(trainer, pl_module)
+
     def format_checkpoint_name(self, metrics: Mapping[str, Any], *args: Any, **kwargs: Any) -> str:
         return super().format_checkpoint_name(
             {**metrics, "epoch": metrics["epoch"] + 1}, *args, **kwargs
@@ -89,27 +94,34 @@ class SaveOnSignal(pl.Callback):
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self._received: int | None = None
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._first = trainer.is_global_zero
-        for signum in SIGNALS:
-            signal.signal(signum, self._receive)
+        self._before = {signum: signal.signal(signum, self._receive) for signum in SIGNALS}
+
+    def teardown(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
-        if self._received is not None:
+        if self.received is not None:
             raise KeyboardInterrupt
-        self._received = signum
+        self.received = signum
         if self._first:
             os.write(2, b"\nStopping after this step with a checkpoint; once more: at once.\n")
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         # Of the next batch: what the last one had to log is written by now.
         # Several devices must agree, or one would save while the others wait for its gradients.
-        if not trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
+        if not trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
             return
         trainer.save_checkpoint(self.path)
-        signum = self._received or signal.SIGTERM
+        signum = self.received or signal.SIGTERM
         raise InterruptedRun(
             f"Stopped by {signal.Signals(signum).name} after {pl_module.images_seen:,} images; "
             f"the checkpoint is {self.path}. Go on with: python -m facegan.train "

@@ -20,10 +20,11 @@ class History(pl.Callback):
     """Has a ``resumed`` run go on where it was, and any other begin anew.
 
     The best checkpoint, the objective and early stopping know earlier scores only in the same run,
-    and only if quality was measured in the same way. The rows of every ``metrics.csv`` in
-    ``run_dir`` that are going to be written again are dropped: all of them for a run that was
-    killed before its first checkpoint, and starts anew in its directory. ``record`` then notes the
-    run's settings. Neither happens before everything is set up: a refused run loses nothing.
+    and only if quality was measured in the same way. The rows of ``metrics.csv`` in ``run_dir``
+    and in the callbacks' directories that are going to be written again are dropped: all of them
+    for a run that was killed before its first checkpoint, and starts anew in its directory.
+    ``record`` then notes the run's settings. Neither happens before everything is set up: a
+    refused run loses nothing.
     """
 
     def __init__(self, run_dir: str, resumed: bool, record: Callable[[], None]) -> None:
@@ -60,9 +61,16 @@ class History(pl.Callback):
 
     @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        forget_metrics_after(self.run_dir, pl_module.images_seen if self.resumed else -1)
+        # No other directories: a run may lie within that of another one.
+        own = [Path(c.directory) for c in trainer.callbacks if hasattr(c, "directory")]  # type: ignore[attr-defined]
+        for directory in (self.run_dir, *own):
+            forget_metrics_after(
+                directory / "metrics.csv", pl_module.images_seen if self.resumed else 0
+            )
         if pl_module.images_seen == 0:  # pictures of a run that was killed at once
-            for stale in self.run_dir.glob("*/epoch_*.png"):
+            for stale in (
+                path for directory in own for path in directory.glob("*_[0-9][0-9][0-9].png")
+            ):
                 stale.unlink()
         self.record()
 

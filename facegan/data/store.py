@@ -16,14 +16,12 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from PIL import __version__ as pillow_version
 from tqdm import tqdm
 
@@ -31,6 +29,7 @@ from facegan import __version__
 from facegan.data import parallel
 from facegan.data.source import FORMAT, SPLITS, Source
 from facegan.errors import InputError
+from facegan.files import alone
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +99,8 @@ def prepare(
     there = path.exists()
     if not there:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _only_one(path):
+            with alone(path):
+                _remove_leftovers(path)
                 if not path.exists():
                     _build(source, path, max_bad_fraction, processes)
         except (OSError, NotImplementedError) as error:  # the latter: no locks in this file system
@@ -119,21 +118,10 @@ def prepare(
     return store
 
 
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock of this store; with it, remove what dead processes left half made."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.warning("Another process is preparing %s: waiting until it is done.", path)
-        lock.acquire()
-    try:
-        for leftover in path.parent.glob(f".{path.name}.*.partial"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        yield
-    finally:
-        lock.release()
+def _remove_leftovers(path: Path) -> None:
+    """What dead processes left half made of this store."""
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _build(source: Source, path: Path, max_bad_fraction: float, processes: int | None) -> None:

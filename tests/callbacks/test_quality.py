@@ -39,6 +39,18 @@ def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_pat
     assert found["recall_pixels"]["value"] == float(rows[-1]["recall_pixels"])
 
 
+def test_the_best_is_looked_for_only_when_quality_was_measured(train: Train, tmp_path: Path):
+    status, output = train(
+        *ONLY, "callbacks.quality.every_n_epochs=2", "trainer.max_epochs=3", "model.lr_g=0.5"
+    )
+    assert status == 0, output
+    assert "could not find the monitored key" not in output
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")["images_seen"] in (
+        2 * 72,
+        3 * 72,
+    )
+
+
 @pytest.mark.slow
 def test_training_goes_its_way_whether_it_is_measured_or_not(train: Train, tmp_path: Path):
     weights = []
