@@ -345,7 +345,7 @@ def test_a_run_that_goes_on_with_other_data_is_read_with_them(train, run, tmp_pa
     other = ["dataset=folder", f"dataset.root={tmp_path}/pictures", "trainer.max_epochs=2"]
     status, output = run(train_module, f"resume={tmp_path}/run", *other)
     assert status == 0, output
-    options = ["n=10", "extractor.kind=pixels", "metrics=[kd]", "real=train"]
+    options = ["n=10", "extractor.kind=pixels", "metrics=[kd]", "real=10"]
     status, output = run(evaluate, f"ckpt={tmp_path}/run", *options)
     assert status == 0, output
     assert "Data: folder" in output
