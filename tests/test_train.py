@@ -195,6 +195,20 @@ def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
     assert (tmp_path / "run" / "samples" / "timeline.png").is_file()
 
 
+def test_a_run_whose_time_was_up_amid_an_epoch_has_the_rest_of_it(train, tmp_path, monkeypatch):
+    def stop(callback: object, trainer: pl.Trainer, *_: object) -> None:
+        trainer.should_stop = trainer.fit_loop.total_batch_idx + 1 >= 13
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Throughput, "on_train_batch_end", stop)
+        assert train("dataset.limit=64", "trainer.max_epochs=3")[0] == 0  # 8 batches an epoch
+    status, output = train(f"resume={tmp_path}/run", "dataset.limit=64", "trainer.max_epochs=2")
+    assert status == 0, output
+    assert [int(row["step"]) for row in rows(tmp_path / "run") if row["loss/d"]] == [
+        *range(8, 2 * 64 + 1, 8)
+    ]
+
+
 def test_the_last_step_of_a_run_is_shown_however_rarely_others_are(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -34,6 +34,10 @@ class History(pl.Callback):
         self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint["data"] = _data_of(trainer)
+        if trainer.should_stop and not trainer.is_last_batch:
+            # trainer.max_time has cut the epoch short, which Lightning counts as a whole one.
+            epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+            epochs["processed"] = epochs["ready"] - 1
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]
