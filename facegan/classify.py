@@ -176,19 +176,15 @@ def _facts(cfg: DictConfig, task: Task) -> dict[str, Any]:
 
 
 def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out: Path) -> None:
-    import torch
-
     from facegan import probe_report, probes
 
     results: dict[str, dict[str, Scores]] = {}
-    seed, draws = cfg.seed, cfg.classify.bootstrap
-    train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
+    seed, labelled = cfg.seed, task.train.stop
     truth = task.targets[task.test]
     if "majority" in cfg.classify.references:
         guess = probes.majority(task.targets[task.train], task.problem, len(truth))
-        results["majority"] = probes.score(guess, truth, task.problem, draws, seed)
+        results["majority"] = probes.score(guess, truth, task.problem, cfg.classify.bootstrap, seed)
     efficiency: list[dict[str, Any]] = []
-    answers = None
     for name in ("pixels", "untrained", READ):
         if name != READ and name not in cfg.classify.references:
             continue
@@ -196,30 +192,39 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
         if name == "untrained":
             network = _untrained(gan, seed)
         points = _points(cfg, data, task, network, gan.device, name)
-        for count in [*sorted({n for n in cfg.classify.labels if n < len(train)}), len(train)]:
+        for count in [*sorted({n for n in cfg.classify.labels if n < labelled}), labelled]:
             log.info("%s: probe on %s labelled images …", name, f"{count:,}")
-            probe = probes.fit_probe(
-                points[task.train][:count],
-                train[:count],
-                (points[task.val], val),
-                task.problem.heads,
-                cfg.classify.probe,
-            )
-            logits = probe(points[task.test]).detach().numpy()
-            scores = probes.score(logits, truth, task.problem, draws, seed)
-            efficiency.append(
-                {"reads": name, "labels": count, **probe_report.flat(probe_report.overall(scores))}
-            )
-        results[name] = scores
-        answers = logits if name == READ else answers
-    results = {READ: results.pop(READ), **results}
-    assert answers is not None
+            answers, results[name] = _probed(cfg, points, task, count)
+            overall = probe_report.overall(results[name])
+            efficiency.append({"reads": name, "labels": count, **probe_report.flat(overall)})
+    results = {READ: results.pop(READ), **results}  # answers are its own, too: it came last
     probe_report.efficiency(efficiency, out)
     probe_report.confusion(answers, truth, task.problem, out)
     if "cnn" in cfg.classify.references:
         probe_report.results(results, _facts(cfg, task), out)  # not to be lost meanwhile
         results["cnn"] = _cnn_scores(cfg, gan.hp, gan.device, data, task, out)
     probe_report.results(results, _facts(cfg, task), out)
+
+
+def _probed(
+    cfg: DictConfig, points: "Tensor", task: Task, count: int
+) -> tuple["np.ndarray", dict[str, "Scores"]]:
+    """Logits on test of a probe fitted to the first ``count`` of train, and their scores."""
+    import torch
+
+    from facegan import probes
+
+    train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
+    probe = probes.fit_probe(
+        points[task.train][:count],
+        train[:count],
+        (points[task.val], val),
+        task.problem.heads,
+        cfg.classify.probe,
+    )
+    logits = probe(points[task.test]).detach().numpy()
+    truth, draws = task.targets[task.test], cfg.classify.bootstrap
+    return logits, probes.score(logits, truth, task.problem, draws, cfg.seed)
 
 
 def _untrained(gan: "GAN", seed: int) -> "nn.Module":
@@ -382,22 +387,19 @@ def _curve(
     cfg: DictConfig, gan: "GAN", path: Path, data: "ImageDataModule", task: Task, out: Path
 ) -> None:
     """Probe and clusters of the untrained discriminator and of every checkpoint beside ``path``."""
-    import torch
-
-    from facegan import clustering, probe_report, probes
+    from facegan import clustering, probe_report
     from facegan.checkpoint import load_gan, read_checkpoint
     from facegan.clustering import Labels
 
     found = ((read_checkpoint(p)["images_seen"], p) for p in path.parent.glob("*.ckpt"))
     seen = {0: None} | dict(sorted(found))
     rows: list[dict[str, Any]] = []
+    usual = clustering.Settings()
     labels = Labels(
         data.store.labels[task.rows[task.test]][:, task.columns],
         task.problem.names,
         data.store.class_names,
     )
-    train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
-    truth = task.targets[task.test]
     for images, file in seen.items():
         network = (
             _untrained(gan, cfg.seed)
@@ -405,18 +407,10 @@ def _curve(
             else load_gan(file, cfg.device)[0].discriminator
         )
         points = _points(cfg, data, task, network, gan.device, f"D after {images:,} images")
-        probe = probes.fit_probe(
-            points[task.train],
-            train,
-            (points[task.val], val),
-            task.problem.heads,
-            cfg.classify.probe,
-        )
-        logits = probe(points[task.test]).detach().numpy()
-        scores = probes.score(logits, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
-        white = points[task.test][:, :32]
+        _, scores = _probed(cfg, points, task, task.train.stop)
+        white = points[task.test][:, : usual.components]
         white = (white - white.mean(0)) / white.std(0).clamp_min(1e-12)
-        clusters = clustering.k_means(white.numpy(), 10, seed=cfg.seed)
+        clusters = clustering.k_means(white.numpy(), usual.k, seed=cfg.seed)
         agreement = clustering.scores(white.numpy(), clusters, labels)
         nmi = {key: agreement[key] for key in agreement if key.startswith("nmi/")}
         overall = probe_report.overall(scores)
