@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from facegan.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
@@ -21,7 +22,7 @@ def train_classifier(
     network: Classifier,
     data: "ImageDataModule",
     path: Path,
-    accelerator: str,
+    device: torch.device,
     max_epochs: int,
     patience: int,
 ) -> None:
@@ -33,7 +34,7 @@ def train_classifier(
     """
     with alone(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}_") as unfinished:
         if not path.is_file():
-            best = _trained(network, data, Path(unfinished), accelerator, max_epochs, patience)
+            best = _trained(network, data, Path(unfinished), device, max_epochs, patience)
             best.replace(path)
 
 
@@ -41,7 +42,7 @@ def _trained(
     network: Classifier,
     data: "ImageDataModule",
     directory: Path,
-    accelerator: str,
+    device: torch.device,
     max_epochs: int,
     patience: int,
 ) -> Path:
@@ -50,8 +51,8 @@ def _trained(
         str(directory), "best", every_n_epochs=1, keep=1, monitor="val/loss", weights_only=True
     )
     trainer = pl.Trainer(
-        accelerator=accelerator,
-        devices=1,
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
         max_epochs=max_epochs,
         callbacks=[best, EarlyStopping("val/loss", patience=patience), ProgressBar()],
         logger=False,

@@ -320,7 +320,7 @@ def _cnn(
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         network = _untrained_cnn(cfg, hp, task, made_from)
         log.info("Training a network of D's size on %s images …", f"{task.train.stop:,}")
-        train_classifier(network, data, path, device.type, cfg.cnn.max_epochs, cfg.cnn.patience)
+        train_classifier(network, data, path, device, cfg.cnn.max_epochs, cfg.cnn.patience)
         log.info("The network is %s", path)
         return load_classifier(path, device)
     if path == ruler != there:

@@ -160,6 +160,6 @@ def test_half_a_network_is_never_kept(run: Run, trained: Path, monkeypatch: pyte
 def test_a_network_that_another_process_has_made_meanwhile_stays(tmp_path: Path):
     path = tmp_path / "made.ckpt"
     path.write_text("by another one")
-    untouched: Any = None  # neither network nor data are needed
-    train_classifier(untouched, untouched, path, "cpu", max_epochs=1, patience=1)
+    untouched: Any = None  # nothing else is needed
+    train_classifier(untouched, untouched, path, untouched, max_epochs=1, patience=1)
     assert path.read_text() == "by another one"
