@@ -24,7 +24,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         complete = {"state_dict", "hyper_parameters", "images_seen"} <= checkpoint.keys()
     except Exception as error:  # torch raises a dozen kinds, from zip to pickle
-        raise InputError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
+        # Not what torch says of it: that advises to load it unsafely.
+        raise InputError(
+            f"{path} is damaged or no checkpoint: cut short, perhaps, or another kind of file."
+        ) from error
     expect(complete, f"{path} is no facegan checkpoint: it has no images_seen.")
     return {**checkpoint, "path": path}
 

@@ -438,7 +438,7 @@ def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
         saved = Path(str(cfg.cnn.ckpt))
     else:
         data = config.build_data(cfg, hp)
-        saved = network_of(data.store.path, cfg.classify.attributes or data.label_names)
+        saved = network_of(data.store.path, cfg.classify.attributes or data.label_names, "cnn.ckpt")
     network = load_classifier(saved, usable_device(cfg.device))
     names, images_of = _pictures(cfg, source, network)
     logits = features.read_all(network.logits, images_of, np.arange(len(names)), "Labelling")

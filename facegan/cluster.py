@@ -53,6 +53,8 @@ def _study(cfg: DictConfig, gan: "GAN", settings: "Settings", path: Path, out: P
     points = read_points(settings, data, gan, rows, labels)
     log.info("Clustering %s images …", f"{len(rows):,}")
     result = clustering.analyse(points.real, labels, settings, generated=points.generated)
+    if result.clusters.k < settings.k:
+        log.warning("There are only %d different points, and so clusters.", result.clusters.k)
 
     sheet = cluster_report.sheet(
         result, lambda numbers: data.raw_images(rows[numbers]), points.images_of
@@ -67,6 +69,8 @@ def _study(cfg: DictConfig, gan: "GAN", settings: "Settings", path: Path, out: P
         _assigned([data.store.names[row] for row in rows], result.points, result.clusters),
     )
     write_json(out / "metrics.json", {"checkpoint": str(path), "data": data.name, **result.scores})
+    for stale in out.glob("predictions.*"):  # into the clusters that were here before
+        stale.unlink()
     _save_clusters(out / "centroids.npz", settings, points, result, gan.images_seen)
     title = f"{path}, {data.name}, {settings.split}"
     report = cluster_report.text(result, title)

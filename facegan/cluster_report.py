@@ -63,6 +63,9 @@ def contact_sheet(
         if generated is not None and fallen is not None:
             strips.append(_strip(generated, np.flatnonzero(fallen == number), GENERATED))
         rows.append((caption, media.side_by_side(strips)))
+    titles = ("nearest to the centre", "at random", "generated")
+    heads = [media.heading(text, strip.width) for text, strip in zip(titles, strips, strict=False)]
+    rows.insert(0, ("", media.side_by_side(heads)))
     return media.captioned(rows, size=12)
 
 

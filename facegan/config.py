@@ -67,6 +67,11 @@ def in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
+def output_dir() -> str | None:
+    """Where Hydra has this job write, if it is one of Hydra's."""
+    return HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else None
+
+
 @contextmanager
 def own_gpus(cfg: DictConfig, count: int) -> Iterator[None]:
     """While a sweep's job runs, have ``trainer.devices`` name GPUs that its other jobs do not use.
@@ -257,9 +262,7 @@ def run(
             return
         # argparse wants all overrides in one piece; people also type -m between them.
         arguments = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
-        # No shell expands ~ there, and Hydra's grammar does not have it.
-        home = str(Path.home())
-        arguments = [re.sub("(?<==)~(?=/|$)", lambda _: home, word) for word in arguments]
+        arguments = overrides.with_quoted_paths(arguments)
         sys.argv[1:] = _quiet_beside_the_first(complete(arguments))
         try:
             main(job)()

@@ -98,8 +98,10 @@ def _small(images: Tensor) -> Tensor:
     return F.interpolate(images, size=16, mode="area").flatten(1)
 
 
-def network_of(store: Path, names: Sequence[str], prefix: str = "") -> Path:
+def network_of(store: Path, names: Sequence[str], key: str, otherwise: str = "") -> Path:
     """The file of the network that tells ``names`` of the data in ``store``, if there is one.
+
+    ``key``: of the configuration, that can name one; ``otherwise``: what else can be done.
 
     ``facegan.classify`` keeps it there: it belongs to the data, not to a run, so that all runs are
     measured with one ruler. Raises InputError where there is none, or more than one.
@@ -111,15 +113,16 @@ def network_of(store: Path, names: Sequence[str], prefix: str = "") -> Path:
     ]
     expect(
         len(found) > 0,
-        f"There is no network yet that tells the labels of {store.name}: make it once with python "
-        "-m facegan.classify classify.probe=cnn ckpt=RUN_DIR (or, instead of ckpt, the options of "
-        f"the data), or set {prefix}extractor.kind=pixels.",
+        f"There is no network yet that tells all of {', '.join(names[:3])}"
+        f"{', …' if len(names) > 3 else ''} of {store.name}: make it once with python -m "
+        "facegan.classify classify.probe=cnn ckpt=RUN_DIR (or, instead of ckpt, the options of the "
+        f"data){otherwise}.",
     )
     expect(
         len(found) == 1,
         f"Several networks tell the labels of {store.name}, and numbers of different ones cannot "
         f"be compared: name one of {', '.join(map(str, found))} with "
-        f"{prefix}extractor.weights=FILE (to label: cnn.ckpt=FILE).",
+        f"{key}=FILE.",
     )
     return found[0]
 

@@ -68,6 +68,14 @@ def captioned(rows: Sequence[tuple[str, Image.Image]], size: int = 16) -> Image.
     return sheet
 
 
+def heading(text: str, width: int, size: int = 12) -> Image.Image:
+    """A white strip with a line of text, to stand above a picture of ``width`` pixels."""
+    strip = Image.new("RGB", (width, size + 8), "white")
+    font = ImageFont.load_default(size=size)
+    ImageDraw.Draw(strip).text((2, size / 2 + 4), text, fill="black", font=font, anchor="lm")
+    return strip
+
+
 def side_by_side(strips: Sequence[Image.Image], gap: int = 12) -> Image.Image:
     """Pictures of one height beside each other, with white between them."""
     width = sum(strip.width for strip in strips) + gap * (len(strips) - 1)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from facegan import launch
 from facegan.errors import expect
 from facegan.files import replacing
-from facegan.run_dir import run_dir_of
+from facegan.run_dir import last_checkpoint, quoted, run_dir_of
 
 # Of the process that started this one, if one did: its overrides, and what it was told as YAML.
 started_with: dict[str, Any] = {}
@@ -35,6 +35,8 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     if not named or named[-1] in ("resume.dir=null", "resume.dir="):
         return arguments
     run_dir = Path(named[-1].removeprefix("resume.dir=").strip("'\"")).expanduser()
+    if run_dir == last_checkpoint(run_dir_of(run_dir)):  # of which a run is meant, too
+        run_dir = run_dir_of(run_dir)
     saved = run_dir / ".hydra" / "overrides.yaml"
     expect(
         saved.is_file() and any(run_dir.glob("checkpoints/*.ckpt")),
@@ -71,7 +73,7 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     # Beside the other overrides, which argparse wants in one piece.
     at = arguments.index(named[-1]) + 1
     # What the run is told now becomes part of it once it is known to be sound: see record.
-    return [*arguments[:at], *earlier, f"hydra.run.dir='{run_dir}'", *arguments[at:]]
+    return [*arguments[:at], *earlier, f"hydra.run.dir={quoted(str(run_dir))}", *arguments[at:]]
 
 
 def save(cfg: DictConfig) -> None:
@@ -187,7 +189,21 @@ def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
 
 def _quoted(value: object) -> str:
     """A value as Hydra's command line reads it."""
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-    return json.dumps(value)
+    return quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def with_quoted_paths(arguments: list[str]) -> list[str]:
+    """Paths of what is there can be given as they are, whatever characters they have.
+
+    Hydra's grammar stumbles over brackets, commas, or an equals sign. It does not know ``~``.
+    """
+    return [_with_quoted_path(argument) for argument in arguments]
+
+
+def _with_quoted_path(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    if value == "~" or value.startswith("~/"):
+        value = str(Path(value).expanduser())
+    if re.fullmatch(r"[\w./:-]*", value, re.ASCII) or value[0] in "'\"" or argument[0] == "-":
+        return argument if not value else f"{key}={value}"
+    return f"{key}={quoted(value)}" if Path(value).exists() else f"{key}={value}"

@@ -1,5 +1,6 @@
 """Diagrams, drawn with matplotlib: each function returns a picture."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,7 +42,8 @@ def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image
         for number, group in enumerate(shown):
             colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"
             marker = "o" if number < 10 else "x"
-            axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker, label=group)
+            name = textwrap.shorten(str(group), 14, placeholder="…")
+            axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker, label=name)
         axis.set_title(title, fontsize=10)
         axis.legend(fontsize=6, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
     # Set by hand: matplotlib's own layouts take seconds.
@@ -81,7 +83,7 @@ def intervals(
     values: Mapping[str, Sequence[tuple[float, float, float]]],
 ) -> Image.Image:
     """For each row and each named series: a value with its interval (value, low, high)."""
-    figure, axes = _figure(1, 1, 8, 1.2 + 0.26 * len(rows))
+    figure, axes = _figure(1, 1, 9.5, 1.2 + 0.26 * max(3, len(rows)))
     axis = axes[0, 0]
     y = np.arange(len(rows))
     for number, (name, series) in enumerate(values.items()):
@@ -91,11 +93,10 @@ def intervals(
         error = np.maximum(0, [value - low, high - value])
         axis.errorbar(value, y + shift, xerr=error, fmt="o", ms=3, lw=1, label=name)
     axis.set_yticks(y, rows, fontsize=8)
-    axis.margins(y=0.02)
-    axis.invert_yaxis()
+    axis.set_ylim(len(rows) - 0.4, -0.6)  # from the top down
     axis.grid(axis="x", alpha=0.3)
     axis.set_title(title, fontsize=10)
-    axis.legend(fontsize=7, loc="lower left")
+    axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the points
     figure.tight_layout()
     return _drawn(figure)
 

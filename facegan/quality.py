@@ -211,7 +211,14 @@ class Ruler:
         data, given, prefix = self.data, self.settings.extractor, self.settings.prefix
         kind, weights = given["kind"], given.get("weights")
         if kind == "cnn" and weights is None:
-            weights = str(network_of(data.store.path, data.label_names, prefix))
+            weights = str(
+                network_of(
+                    data.store.path,
+                    data.label_names,
+                    f"{prefix}extractor.weights",
+                    f", or set {prefix}extractor.kind=pixels",
+                )
+            )
         found = load_extractor(kind, weights, self.device, prefix, given.get("layer"))
         expect(
             found.image_shape in (None, (data.channels, data.image_size)),

@@ -9,18 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import OmegaConf
 
 
 def sentence_of(error: Exception, config_name: str, conf_dir: Path) -> str:
     """What the user can act on, in one sentence, of an error of ours, of Hydra or of the system."""
-    if isinstance(error, MissingConfigException) and error.options:
+    if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         group = group.replace("override ", "")
+        # Hydra does not list them for an option in brackets.
+        options = error.options or sorted(path.stem for path in (conf_dir / group).glob("*.yaml"))
         return (
-            f"{group}={option} is not an option{_nearest(option, error.options)} "
-            f"{group} can be: {', '.join(error.options)}."
+            f"{group}={option} is not an option{_nearest(option, options)} "
+            f"{group} can be: {', '.join(options)}."
+        )
+    if isinstance(error, OverrideParseException):
+        told = error.override
+        return (
+            f"{told} is not understood: "
+            + ("what" if "=" in told else "write KEY=VALUE, like ckpt=RUN_DIR. What")
+            + " has brackets, commas or an equals sign in it needs quotes, like "
+            "\"dataset.root='Pictures (1)'\"."
         )
     unknown = re.search(r"Could not override '([^']*)'", str(error))
     if unknown:

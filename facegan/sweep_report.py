@@ -10,7 +10,9 @@ from facegan.errors import FaceganError, expect
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="facegan.sweep_report", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="facegan.sweep_report", description=__doc__.replace("``", "")
+    )
     parser.add_argument("directory", type=Path, metavar="DIR", help="runs/DATASET/sweep_TIME")
     directory = parser.parse_args().directory
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)

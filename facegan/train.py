@@ -31,7 +31,7 @@ from facegan.errors import (
     interruptible,
 )
 from facegan.files import write_json
-from facegan.run_dir import RESULT, last_checkpoint, reserved
+from facegan.run_dir import RESULT, assignment, last_checkpoint, reserved
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
@@ -84,8 +84,8 @@ def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
         last = last_checkpoint(run_dir)  # the best is written before it
         if not goes_on and (last.exists() or (run_dir / RESULT).exists()):
             raise OccupiedError(
-                f"{run_dir} holds a run already: go on with it (resume={run_dir}), or choose "
-                "another hydra.run.dir."
+                f"{run_dir} holds a run already: go on with it "
+                f"({assignment('resume', run_dir)}), or choose another hydra.run.dir."
             )
         if cfg.resume.dir is None:
             overrides.save(cfg)
@@ -222,6 +222,10 @@ def _check_values(cfg: DictConfig) -> None:
         "trainer.num_nodes needs somebody who starts the processes on all machines: use torchrun "
         "or srun, which also say how many there are.",
     )
+    expect(
+        cfg.run_dir == (config.output_dir() or cfg.run_dir),
+        "run_dir follows from hydra.run.dir: set that instead.",
+    )
     for key, value in {"ckpt": cfg.ckpt, "resume": cfg.resume.dir}.items():
         expect(value != "", f"{key}= is empty: name a checkpoint or a run directory.")
     expect_one_of("resume.fallback", cfg.resume.fallback, (True, False))
@@ -313,7 +317,7 @@ def _fallback_checkpoint(directory: Path, error: InputError, fallback: bool) -> 
         with contextlib.suppress(InputError):
             whole.append(read_checkpoint(path))
     if not whole:
-        raise error
+        raise InputError(f"{error} There is no other whole one in {directory}.") from error
     newest = max(whole, key=lambda checkpoint: checkpoint["images_seen"])
     seen = f"{newest['path']}, of {newest['images_seen']:,} images"
     expect(fallback, f"{error} To go on from {seen}, set resume.fallback=true.")
@@ -404,8 +408,8 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
         python = "python" if activated else _short(sys.executable)
         lines += [
             "Next:",
-            f"  {python} -m facegan.sample ckpt={run_dir} n=64",
-            f"  {python} -m facegan.train resume={run_dir} "
+            f"  {python} -m facegan.sample {assignment('ckpt', run_dir)} n=64",
+            f"  {python} -m facegan.train {assignment('resume', run_dir)} "
             f"trainer.max_epochs={2 * max(1, trainer.current_epoch)}",
         ]
     log.info("\n".join(lines))

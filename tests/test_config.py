@@ -121,7 +121,10 @@ def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: st
         ("+trainer.accumulate_grad_batches=2", "use model.accumulate"),
         ("ckpt=nowhere.ckpt", "There is no checkpoint at nowhere.ckpt"),
         ("resume=nowhere", "There is nothing to resume in nowhere"),
-        ("seed=[", "input"),
+        ("seed=[", "seed=[ is not understood"),
+        ("runs/synthetic/TIME", "write KEY=VALUE, like ckpt=RUN_DIR"),
+        ("callbacks=[defaults]", "did you mean default? callbacks can be"),
+        ("run_dir=elsewhere", "run_dir follows from hydra.run.dir"),
     ],
 )
 def test_a_mistake_gets_one_sentence(train, tmp_path: Path, override: str, sentence: str):

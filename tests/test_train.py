@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import signal
 from pathlib import Path
 
@@ -334,9 +335,28 @@ def test_a_run_without_checkpoints_does_not_end_well_on_a_signal(
         os.kill(os.getpid(), signum)
 
     monkeypatch.setattr(Throughput, "on_train_epoch_end", interrupt)
-    status, output = train("callbacks=[progress]")
+    # A shell starts what it runs in the background deaf to Ctrl-C, these tests perhaps.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status, output = train("callbacks=[progress]")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert status == 128 + signum
     assert f"Stopped by {signum.name}: 72 images seen, and not all of them saved." in output
+
+
+def test_what_is_printed_can_be_pasted_whatever_the_path(train, run, tmp_path: Path):
+    odd = tmp_path / "mein lauf=ü,(zwei)"
+    status, output = train(f"hydra.run.dir='{odd}'", "trainer.max_epochs=1")
+    assert status == 0, output
+    (sample,) = (line for line in output.splitlines() if "facegan.sample" in line)
+    status, output = run(sample_module, *shlex.split(sample)[3:])
+    assert status == 0, output
+    # As it is, without Hydra's quotes, too; and the file instead of the run.
+    last = odd / "checkpoints" / "last.ckpt"
+    status, output = run(train_module, f"resume={last}", "trainer.max_epochs=2")
+    assert status == 0, output
+    assert state(last)["images_seen"] == 2 * 72
 
 
 def test_a_run_within_the_directory_of_another_keeps_its_files(train, tmp_path: Path):

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from facegan.callbacks.epoch_end import was_measured
 from facegan.errors import SIGNALS, InterruptedRun, WriteError
 from facegan.files import replacing
+from facegan.run_dir import assignment
 
 
 class Checkpoints(ModelCheckpoint):
@@ -80,9 +81,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
+            resume = assignment("resume", Path(path).parent.parent)
             raise WriteError(
                 f"The checkpoint {path} cannot be written ({error.strerror}): make room, and go on "
-                f"with resume={Path(path).parent.parent} from the one before, which is intact."
+                f"with {resume} from the one before, which is intact."
             ) from error
 
 
@@ -125,6 +127,6 @@ class SaveOnSignal(pl.Callback):
         raise InterruptedRun(
             f"Stopped by {signal.Signals(signum).name} after {pl_module.images_seen:,} images; "
             f"the checkpoint is {self.path}. Go on with: python -m facegan.train "
-            f"resume={self.path.parent.parent}",
+            f"{assignment('resume', self.path.parent.parent)}",
             signum,
         )

@@ -14,17 +14,17 @@ from facegan.data.source import Source
 from facegan.errors import InputError, expect, expect_int
 from facegan.media import SHEET
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 class Folder(ImageDataModule):
     """All pictures under ``root``; a first-level sub-folder's name is the label ``class``.
 
     Pictures of any size and mode: EXIF rotation is applied, transparency is laid over white,
-    16-bit grey is scaled. Hidden files and folders are ignored, and so is ``grid.png``, the sheet
-    that ``facegan.sample`` writes beside its pictures; links to folders are followed, each once.
-    A picture is in val or test (5 % each) by a hash of its name, so that its split stays when
-    others are added.
+    16-bit grey is scaled, of an animation the first frame is taken. Hidden files and folders are
+    ignored, and so is ``grid.png``, the sheet that ``facegan.sample`` writes beside its pictures;
+    links to folders are followed, each once. A picture is in val or test (5 % each) by a hash of
+    its name, so that its split stays when others are added.
 
     Args:
         root: the directory; ``None``: ``data_dir/folder``.

@@ -33,7 +33,10 @@ def kernel_distance(
 
 def expect_subset_fits(images: int, size: int, prefix: str = "") -> None:
     """Raise InputError if there are fewer images than a subset has; ``prefix`` of the key."""
-    expect(images >= 2, "A kernel distance takes two images of each kind, or more.")
+    expect(
+        images >= 2,
+        "A kernel distance takes two images of each kind, or more: leave kd out of the metrics.",
+    )
     expect(
         images >= size,
         f"A kernel distance on subsets of {size} needs as many images, not {images}: "
