@@ -41,6 +41,18 @@ def test_without_sub_folders_there_are_no_labels(pictures):
     assert store.label_names == []
 
 
+def test_animations_and_scans_are_pictures_too(tmp_path):
+    root = tmp_path / "odd"
+    root.mkdir()
+    frames = [smooth_picture(i, (30, 40)) for i in range(3)]
+    frames[0].save(root / "a.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(root / "b.TIFF")
+    store = folder(root).store
+    assert store.names == ["a.gif", "b.TIFF"]
+    first, scan = store.images.astype(int)
+    assert np.abs(first - scan).mean() < 6  # a GIF has 256 colours; the other frames differ more
+
+
 def test_only_pictures_that_are_meant(pictures):
     (pictures / "notes.txt").write_text("x")
     (pictures / "cats" / "._b.JPEG").write_text("of macOS")
