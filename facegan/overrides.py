@@ -1,6 +1,7 @@
 """What a run was told: kept in its directory, and taken up by command lines that go on from it."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -206,4 +207,5 @@ def _with_quoted_path(argument: str) -> str:
         value = str(Path(value).expanduser())
     if re.fullmatch(r"[\w./:-]*", value, re.ASCII) or value[0] in "'\"" or argument[0] == "-":
         return argument if not value else f"{key}={value}"
-    return f"{key}={quoted(value)}" if Path(value).exists() else f"{key}={value}"
+    there = os.path.exists(value)  # noqa: PTH110  # Path's raises where a long list is no name
+    return f"{key}={quoted(value)}" if there else f"{key}={value}"

@@ -105,7 +105,8 @@ class SaveOnSignal(pl.Callback):
 
     def teardown(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         for signum, handler in self._before.items():
-            signal.signal(signum, handler)
+            if handler is not None:  # else it was not Python's
+                signal.signal(signum, handler)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self.teardown(trainer, pl_module, "fit")
