@@ -68,9 +68,9 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
         expected = known[row["name"].removesuffix(".png")]
         assert row["cluster"] == expected["cluster"]
         assert float(row["distance"]) == pytest.approx(float(expected["distance"]), abs=1e-3)
+    assert Image.open(out / "predictions.png").width > 100
     run(cluster, f"ckpt={trained}", *SMALL)
     assert not list(out.glob("predictions.*"))  # into clusters that are no more
-    assert Image.open(out / "predictions.png").width > 100
 
 
 @pytest.mark.parametrize(
