@@ -139,7 +139,7 @@ def _from(directory: Path, override: str) -> str:
     value = override.partition("=")[2].strip("'\"")
     if _key(override) not in PATHS or value in ("", "null"):
         return override
-    return f"{_key(override)}={_quoted(str(Path(directory, Path(value).expanduser())))}"
+    return f"{_key(override)}={quoted(str(Path(directory, Path(value).expanduser())))}"
 
 
 def with_data_of_the_run(arguments: list[str]) -> list[str]:
@@ -169,7 +169,7 @@ def with_data_of_the_run(arguments: list[str]) -> list[str]:
     fixed = {"_target_", "image_size", "channels", "seed"}
     dataset: Any = OmegaConf.to_container(settings.dataset, resolve=True)
     earlier = [
-        f"dataset.{key}={_quoted(value)}"
+        f"dataset.{key}={_value(value)}"
         for key, value in dataset.items()
         if key not in fixed and f"dataset.{key}" not in asked
     ]
@@ -188,7 +188,7 @@ def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
     return {key: value for key, value in content.items() if key not in how}
 
 
-def _quoted(value: object) -> str:
+def _value(value: object) -> str:
     """A value as Hydra's command line reads it."""
     return quoted(value) if isinstance(value, str) else json.dumps(value)
 
@@ -202,10 +202,11 @@ def with_quoted_paths(arguments: list[str]) -> list[str]:
 
 
 def _with_quoted_path(argument: str) -> str:
-    key, _, value = argument.partition("=")
+    key, equals, value = argument.partition("=")
     if value == "~" or value.startswith("~/"):
         value = str(Path(value).expanduser())
-    if re.fullmatch(r"[\w./:-]*", value, re.ASCII) or value[0] in "'\"" or argument[0] == "-":
-        return argument if not value else f"{key}={value}"
-    there = os.path.exists(value)  # noqa: PTH110  # Path's raises where a long list is no name
-    return f"{key}={quoted(value)}" if there else f"{key}={value}"
+    plain = re.fullmatch(r"[\w./:-]*", value, re.ASCII) or value[0] in "'\""
+    # Not Path's own, which raises where a long list is no name.
+    if not plain and not argument.startswith("-") and os.path.exists(value):  # noqa: PTH110
+        value = quoted(value)
+    return f"{key}{equals}{value}"

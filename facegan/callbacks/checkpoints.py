@@ -128,6 +128,6 @@ class SaveOnSignal(pl.Callback):
         raise InterruptedRun(
             f"Stopped by {signal.Signals(signum).name} after {pl_module.images_seen:,} images; "
             f"the checkpoint is {self.path}. Go on with: python -m facegan.train "
-            f"{assignment('resume', self.path.parent.parent)}",
+            + assignment("resume", self.path.parent.parent),
             signum,
         )

@@ -67,15 +67,13 @@ class History(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         # No other directories: a run may lie within that of another one.
         own = [Path(c.directory) for c in trainer.callbacks if hasattr(c, "directory")]  # type: ignore[attr-defined]
+        seen = pl_module.images_seen if self.resumed else 0
         for directory in (self.run_dir, *own):
-            forget_metrics_after(
-                directory / "metrics.csv", pl_module.images_seen if self.resumed else 0
-            )
+            forget_metrics_after(directory / "metrics.csv", seen)
         if pl_module.images_seen == 0:  # pictures of a run that was killed at once
-            for stale in (
-                path for directory in own for path in directory.glob("*_[0-9][0-9][0-9].png")
-            ):
-                stale.unlink()
+            for directory in own:
+                for stale in directory.glob("*_[0-9][0-9][0-9].png"):
+                    stale.unlink()
         self.record()
 
 
