@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
 
+from facegan import winograd
 from facegan.errors import InputError, expect, expect_int, expect_one_of
 
 NORMS = ("batch", "group", "none")
@@ -92,13 +93,11 @@ class Generator(nn.Sequential):
         )
         for number, (wide, narrow) in enumerate(pairwise(maps), start=1):
             layers[f"up{number}"] = nn.Sequential(
-                nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False),
+                winograd.ConvTranspose2d(wide, narrow, bias=False),
                 nn.BatchNorm2d(narrow),
                 nn.ReLU(inplace=True),
             )
-        layers["image"] = nn.Sequential(
-            nn.ConvTranspose2d(maps[-1], channels, 4, stride=2, padding=1), nn.Tanh()
-        )
+        layers["image"] = nn.Sequential(winograd.ConvTranspose2d(maps[-1], channels), nn.Tanh())
         super().__init__(layers)
         self.apply(init_weights)
 
@@ -130,7 +129,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential()
         for number, (before, after) in enumerate(zip([channels, *maps], maps, strict=False)):
             plain = number == 0 or norm == "none"
-            conv = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=plain)
+            conv = winograd.Conv2d(before, after, bias=plain)
             normalise = [] if plain else [_norm(norm, after)]
             self.layers.append(nn.Sequential(conv, *normalise, nn.LeakyReLU(0.2, inplace=True)))
         self.logit = nn.Conv2d(maps[-1], 1, base)

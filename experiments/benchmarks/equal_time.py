@@ -73,7 +73,7 @@ def textbook(options: argparse.Namespace) -> int:
     data.prepare_data()
     data.setup("fit")
     G, D = textbook_networks(options.image_size, 64)
-    step = textbook_step(G, D)
+    step = textbook_step(G, D, torch.device("cpu"))
     seen, until = 0, time.monotonic() + 60 * options.minutes
     while time.monotonic() < until:
         for images, _ in data.train_dataloader():

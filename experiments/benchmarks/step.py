@@ -9,21 +9,25 @@ holds for a whole process):
 - textbook: the DCGAN step as it is usually written. Sigmoid and BCE, default memory format and
   Adam, D's gradients computed, and thrown away, while G learns.
 - textbook, memory kept: the same with the C library told to keep freed memory.
-- bare: facegan's step without Lightning.
+- bare, direct: facegan's step without Lightning, by PyTorch's own convolutions.
+- bare: the same with those of facegan.winograd.
 - facegan.train: the same step as the command runs it: Lightning, data from a store, logging; on a
   GPU as a CUDA graph, which bare is not.
 
-The textbook is always in float32.
+The textbook is always in float32. Memory is the process's own peak, with PyTorch in it.
 """
 
 import argparse
+import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +35,31 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-CONTENDERS = ("textbook", "textbook, memory kept", "bare", "facegan.train")
+CONTENDERS = ("textbook", "textbook, memory kept", "bare, direct", "bare", "facegan.train")
 
 
 def textbook_networks(size: int, width: int) -> tuple[nn.Module, nn.Module]:
-    """The same layers as facegan's, with a sigmoid at the end of D."""
-    from facegan.networks import Discriminator, Generator
+    """G and D of facegan's shapes by PyTorch's own convolutions, with a sigmoid at the end of D."""
+    from facegan.networks import base_size, default_blocks, init_weights
 
-    return Generator(size, width=width), nn.Sequential(
-        Discriminator(size, width=width), nn.Sigmoid()
+    blocks = default_blocks(size)
+    base, maps = base_size(size, blocks), [width * 2**n for n in range(blocks)]
+    G = nn.Sequential(
+        nn.Unflatten(1, (100, 1, 1)),
+        nn.ConvTranspose2d(100, maps[-1], base, bias=False),
+        nn.BatchNorm2d(maps[-1]),
+        nn.ReLU(inplace=True),
     )
+    for wide, narrow in pairwise(reversed(maps)):
+        G.append(nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False))
+        G.extend([nn.BatchNorm2d(narrow), nn.ReLU(inplace=True)])
+    G.extend([nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1), nn.Tanh()])
+    D = nn.Sequential(nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True))
+    for narrow, wide in pairwise(maps):
+        D.append(nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False))
+        D.extend([nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, inplace=True)])
+    D.extend([nn.Conv2d(maps[-1], 1, base), nn.Flatten(0), nn.Sigmoid()])
+    return G.apply(init_weights), D.apply(init_weights)
 
 
 def textbook_step(
@@ -136,7 +155,8 @@ def lightning_steps(
 
 
 def contend(name: str, options: argparse.Namespace) -> None:
-    """On each line on standard input: time ``steps`` steps, print the seconds."""
+    """On each line on standard input: time ``steps`` steps, print the seconds and the peak MiB."""
+    from facegan import winograd
     from facegan.train import _keep_freed_memory
 
     size, width, batch = options.image_size, options.width, options.batch_size
@@ -156,7 +176,9 @@ def contend(name: str, options: argparse.Namespace) -> None:
             return True
         if device.type == "cuda":
             torch.cuda.synchronize()
-        print(time.perf_counter() - began, file=answers, flush=True)
+        seconds = time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(seconds, peak, file=answers, flush=True)
         alive = bool(sys.stdin.readline())
         began, count = time.perf_counter(), 0
         return alive
@@ -172,7 +194,9 @@ def contend(name: str, options: argparse.Namespace) -> None:
         ]
         lightning_steps(size, width, batch, overrides, block)
         return
-    if name == "bare":
+    if name == "bare, direct":
+        winograd.WORTHWHILE = math.inf
+    if name.startswith("bare"):
         step = bare_step(size, width, device, options.precision, options.compile)
     else:
         step = textbook_step(*textbook_networks(size, width), device)
@@ -199,19 +223,23 @@ def main() -> None:
         contend(options.contender, options)
         return
 
+    on_cpu = options.accelerator == "cpu"
     command = [sys.executable, *sys.argv, "--contender"]
+    contenders = [name for name in CONTENDERS if name != "bare, direct" or on_cpu]
     processes = {
         name: subprocess.Popen(
             [*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for name in CONTENDERS
+        for name in contenders
     }
-    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    peaks: dict[str, float] = {}
     for _ in range(options.rounds + 1):
         for name, process in processes.items():
             process.stdin.write("\n")
             process.stdin.flush()
-            seconds[name].append(float(process.stdout.readline()))
+            taken, peaks[name] = map(float, process.stdout.readline().split())
+            seconds[name].append(taken)
     for process in processes.values():
         process.stdin.close()
         process.wait()
@@ -223,15 +251,16 @@ def main() -> None:
         f"{torch.get_num_threads()} threads, torch {torch.__version__}; "
         f"medians of {options.rounds} turns of {options.steps} steps\n"
     )
-    print("| step | images/s | against textbook (min, max) |\n|---|---|---|")
-    for name in CONTENDERS:
+    print("| step | images/s | × textbook (min, max) | peak MiB |\n|---|---:|---:|---:|")
+    for name in contenders:
         own, textbook = seconds[name][1:], seconds["textbook"][1:]
         ratios = [theirs / mine for mine, theirs in zip(own, textbook, strict=True)]
         print(
             f"| {name} | {images / statistics.median(own):.1f} | "
-            f"{statistics.median(ratios):.2f} ({min(ratios):.2f}, {max(ratios):.2f}) |"
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f}, {max(ratios):.2f}) | "
+            f"{peaks[name]:,.0f} |"
         )
-    if options.accelerator == "gpu":
+    if not on_cpu:
         return
     ratios = [
         bare / whole
