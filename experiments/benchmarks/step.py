@@ -251,7 +251,7 @@ def main() -> None:
         f"{torch.get_num_threads()} threads, torch {torch.__version__}; "
         f"medians of {options.rounds} turns of {options.steps} steps\n"
     )
-    print("| step | images/s | × textbook (min, max) | peak MiB |\n|---|---:|---:|---:|")
+    print("| step | images/s | against textbook (min, max) | peak MiB |\n|---|---:|---:|---:|")
     for name in contenders:
         own, textbook = seconds[name][1:], seconds["textbook"][1:]
         ratios = [theirs / mine for mine, theirs in zip(own, textbook, strict=True)]
