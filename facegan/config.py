@@ -1,15 +1,13 @@
 """Wiring: where conf/ is, how a command line becomes objects, how errors become sentences."""
 
 import functools
-import json
 import logging
 import operator
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,116 +15,24 @@ import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log
-from hydra.errors import (
-    CompactHydraException,
-    InstantiationException,
-)
-from hydra.experimental.callback import Callback
-from hydra.types import RunMode
+from hydra.errors import CompactHydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from facegan import launch, overrides
+from facegan import launch, overrides, sweep
 from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError, expect
 from facegan.metrics import name_of, network_name
-from facegan.run_dir import RESULT
 from facegan.sentences import one_line, sentence_of, shortened
 
 log = logging.getLogger(__name__)
-
-GPUS = ("auto", "gpu", "cuda")  # values of trainer.accelerator that mean them where there are any
-FIRST_JOB = "FACEGAN_FIRST_JOB"  # number of a sweep's first job, for processes that run its jobs
 
 _INSTALLED, _CHECKOUT = Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf"
 CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
-def strategy_for(devices: int | str | list[int], num_nodes: int, accelerator: str = "auto") -> str:
-    """Lightning's strategy: ``auto`` for one device, for several the DDP that a GAN needs.
-
-    Each half-step uses one network only, which plain DDP takes for an error.
-    """
-    several = num_devices(devices, accelerator) > 1 or num_nodes > 1
-    return "ddp_find_unused_parameters_true" if several else "auto"
-
-
-def num_devices(devices: int | str | list[int], accelerator: str = "auto") -> int:
-    """How many devices ``trainer.devices`` means: a number, -1 or auto (all GPUs), or a list."""
-    if isinstance(devices, Sequence) and not isinstance(devices, str):
-        return len(devices)
-    if isinstance(devices, str) and "," in devices:
-        return len([part for part in devices.split(",") if part.strip()])
-    if devices in ("auto", -1, "-1"):
-        return max(1, _visible_gpus()) if accelerator in GPUS else 1
-    # Lightning reports invalid values.
-    return int(devices) if str(devices).lstrip("-").isdigit() else 1
-
-
-def in_sweep() -> bool:
-    """Whether this is a job of a sweep."""
-    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
-
-
 def output_dir() -> str | None:
     """Where Hydra has this job write, if it is one of Hydra's."""
     return HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else None
-
-
-@contextmanager
-def own_gpus(cfg: DictConfig, count: int) -> Iterator[None]:
-    """While a sweep's job runs, have ``trainer.devices`` name GPUs that its other jobs do not use.
-
-    A launcher may run several at once. Where there is nothing to choose from nothing happens.
-    """
-    wanted = cfg.trainer.accelerator in GPUS and isinstance(cfg.trainer.devices, int)
-    if not (in_sweep() and wanted and _visible_gpus() >= max(2, count)):
-        yield
-        return
-    with launch.free_gpus(count, _visible_gpus(), str(sweep_name())) as numbers:
-        cfg.trainer.devices = numbers
-        yield
-
-
-def _visible_gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()
-
-
-OmegaConf.register_new_resolver("not", operator.not_, replace=True)
-OmegaConf.register_new_resolver("strategy_for", strategy_for, replace=True)
-for name in ("local_world_size", "nodes"):
-    OmegaConf.register_new_resolver(name, getattr(launch, name), replace=True)
-# Once for a whole sweep, as Hydra's own "now" is.
-OmegaConf.register_new_resolver("run_name", launch.run_name, use_cache=True, replace=True)
-
-
-def direction_of(mode: str) -> str:
-    """Optuna's word for ``objective.mode``."""
-    return {"min": "minimize", "max": "maximize"}.get(mode, mode)
-
-
-def sweep_name() -> str | None:
-    """What the sweep is called that this run belongs to, if it belongs to one."""
-    return Path(HydraConfig.get().sweep.dir).name if in_sweep() else None
-
-
-def job_number(number: int) -> int:
-    """The number of a job in its sweep's directory, which may hold those of an earlier search."""
-    return number + int(os.environ.get(FIRST_JOB, 0))
-
-
-class SweepStart(Callback):
-    """Hydra tells it where the jobs of a sweep will be, before there is one."""
-
-    directory: Path | None = None  # of the sweep of this process
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        directory = Path(config.hydra.sweep.dir)
-        there = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
-        os.environ[FIRST_JOB] = str(max(there, default=-1) + 1)
-        directory.mkdir(parents=True, exist_ok=True)  # for the storage of a search
-        SweepStart.directory = directory
 
 
 def score_name(score: str, extractor: Any) -> str:
@@ -136,8 +42,21 @@ def score_name(score: str, extractor: Any) -> str:
     return name_of(score, network_name(str(extractor.get("kind")), extractor.get("layer")))
 
 
-for resolver in (direction_of, in_sweep, sweep_name, job_number, score_name):
-    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "not": operator.not_,
+    "score_name": score_name,
+    "strategy_for": launch.strategy_for,
+    "local_world_size": launch.local_world_size,
+    "nodes": launch.nodes,
+    "in_sweep": sweep.in_sweep,
+    "sweep_name": sweep.sweep_name,
+    "job_number": sweep.job_number,
+    "direction_of": sweep.direction_of,
+}
+for name, function in RESOLVERS.items():
+    OmegaConf.register_new_resolver(name, function, replace=True)
+# Once for a whole sweep, as Hydra's own "now" is.
+OmegaConf.register_new_resolver("run_name", launch.run_name, use_cache=True, replace=True)
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -229,27 +148,25 @@ def run(
             logging.getLogger("facegan").setLevel(logging.WARNING)
         try:
             expect(
-                not (in_sweep() and launch.started()),
+                not (sweep.in_sweep() and launch.started()),
                 "A sweep starts the processes of its jobs itself: run it without torchrun or srun "
                 "(for SLURM: hydra/launcher=submitit_slurm).",
             )
             return task(cfg)
         except expected as error:
-            if in_sweep() and not isinstance(error, InterruptedRun):
+            if sweep.in_sweep() and not isinstance(error, InterruptedRun):
                 sentence = sentence_of(error, config_name, CONF_DIR)
                 log.error(sentence)
                 if not isinstance(error, OccupiedError):
-                    launch.note_failure(Path(cfg.run_dir), sentence)
+                    sweep.note_failure(Path(cfg.run_dir), sentence)
                 raise  # the sweep goes on with its other jobs
             if full_error:
                 raise
             _exit(error, config_name, log.error)  # into train.log, too
         except Exception as error:  # CUDA out of memory, or a bug
-            if in_sweep():  # some sweepers go on without a word
+            if sweep.in_sweep():  # some sweepers go on without a word
                 log.exception("Job %s failed.", cfg.run_dir)
-                launch.note_failure(
-                    Path(cfg.run_dir), f"{type(error).__name__}: {shortened(error)}"
-                )
+                sweep.note_failure(Path(cfg.run_dir), f"{type(error).__name__}: {shortened(error)}")
             raise
 
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
@@ -267,10 +184,10 @@ def run(
         try:
             main(job)()
         except Exception as error:
-            _raise_if_no_job_succeeded(error)
+            sweep.raise_if_no_job_succeeded(error)
             raise
         finally:
-            _conclude_sweep()
+            sweep.conclude()
     except expected as error:
         if full_error:
             raise
@@ -279,30 +196,6 @@ def run(
         if launch.JOB not in os.environ:
             print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)
-
-
-def _raise_if_no_job_succeeded(error: Exception) -> None:
-    """In one sentence what a sweeper that needs a result may say in forty lines."""
-    directory = SweepStart.directory
-    if directory is None or isinstance(error, FaceganError):
-        return
-    results = [json.loads(path.read_text()) for path in directory.glob(f"*/{RESULT}")]
-    errors = [str(result["error"]) for result in results if result.get("error")]
-    if errors and len(errors) == len(results):
-        raise InputError(f"None of the sweep's {len(errors)} jobs succeeded: {errors[0]}") from None
-
-
-def _conclude_sweep() -> None:
-    """The leaderboard of the sweep of this command, if it was one, whatever became of its jobs."""
-    directory, SweepStart.directory = SweepStart.directory, None
-    if (
-        launch.rank() == 0
-        and directory is not None
-        and any(path.name.isdigit() for path in directory.glob("*"))
-    ):
-        from facegan import leaderboard  # here, because it needs torch
-
-        leaderboard.write(directory)
 
 
 def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,13 @@ def reserved(run_dir: str | Path, patience: float = 0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def discard_unused(run_dir: str | Path) -> None:
+    """Remove the directory of a run that was refused: nothing but its log and what it was told."""
+    path = Path(run_dir)
+    if all(file.name in (".hydra", ".lock", "train.log") for file in path.iterdir()):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def run_dir_of(checkpoint: Path) -> Path:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from facegan import __version__, config, launch, overrides
+from facegan import __version__, config, launch, overrides, sweep
 from facegan.errors import (
     InputError,
     OccupiedError,
@@ -31,7 +31,7 @@ from facegan.errors import (
     interruptible,
 )
 from facegan.files import write_json
-from facegan.run_dir import RESULT, assignment, last_checkpoint, reserved
+from facegan.run_dir import RESULT, assignment, discard_unused, last_checkpoint, reserved
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
@@ -60,8 +60,8 @@ def train(cfg: DictConfig) -> float | None:
     """
     with _own_run_dir(cfg):
         _check_values(cfg)
-        processes = config.num_devices(cfg.trainer.devices, cfg.trainer.accelerator)
-        with config.own_gpus(cfg, processes):
+        processes = launch.num_devices(cfg.trainer.devices, cfg.trainer.accelerator)
+        with sweep.own_gpus(cfg, processes):
             if processes > 1 and not launch.started():
                 launch.run_ranks(config.resolved(cfg), processes)
             else:
@@ -89,7 +89,12 @@ def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
             )
         if cfg.resume.dir is None:
             overrides.save(cfg)
-        yield
+        try:
+            yield
+        except InputError:
+            if not cfg.searched:  # a sweep counts its failed jobs
+                discard_unused(run_dir)
+            raise
 
 
 def _train(cfg: DictConfig) -> None:
@@ -150,7 +155,7 @@ def _train(cfg: DictConfig) -> None:
         finish()
     if trainer.is_global_zero:
         seconds = perf_counter() - began
-        _conclude(cfg, model, trainer)
+        _conclude(cfg, model, trainer, objective)
         _write_result(cfg, objective, model.images_seen - before, seconds)
         expect(
             not cfg.searched or objective.value is not None,
@@ -383,7 +388,7 @@ def _short(path: str) -> Path:
     return Path(path).relative_to(Path.cwd()) if inside else Path(path)
 
 
-def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
+def _conclude(cfg: DictConfig, model: "GAN", trainer: Any, objective: "Objective") -> None:
     """Say where things are and what to do with them."""
     from pytorch_lightning.callbacks import Timer
 
@@ -403,6 +408,8 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
     ):
         if path.exists():
             lines.append(f"  {what:<11}{path}")
+            if what == "the best" and objective.value is not None:
+                lines[-1] += f" (epoch {objective.epoch}: {objective.metric} {objective.value:.4g})"
     if not cfg.searched and last_checkpoint(run_dir).exists():
         activated = shutil.which("python") == sys.executable
         python = "python" if activated else _short(sys.executable)

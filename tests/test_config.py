@@ -8,7 +8,7 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from facegan import config, overrides
+from facegan import config, launch, overrides
 from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.errors import InputError
@@ -61,13 +61,13 @@ def test_groups_can_be_combined():
     ],
 )
 def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: str):
-    assert config.strategy_for(devices, nodes) == strategy
+    assert launch.strategy_for(devices, nodes) == strategy
 
 
 def test_all_gpus_are_not_meant_where_none_are_used(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert config.num_devices("auto") == config.num_devices(-1, "gpu") == 2
-    assert config.num_devices("auto", "cpu") == 1
+    assert launch.num_devices("auto") == launch.num_devices(-1, "gpu") == 2
+    assert launch.num_devices("auto", "cpu") == 1
 
 
 @pytest.mark.parametrize("devices", ["4", "[0,3]", "'0,1'"])

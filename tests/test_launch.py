@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -368,30 +367,3 @@ def test_a_slurm_job_that_is_preempted_goes_on_when_it_is_requeued(
 
 
 # ---------------------------------------------------------------------- GPUs of a sweep
-
-
-def test_jobs_at_once_have_gpus_of_their_own():
-    name = f"test_{os.getpid()}"
-    with launch.free_gpus(2, 4, name) as first, launch.free_gpus(1, 4, name) as second:
-        assert len(set(first + second)) == 3
-        others = set(range(4)) - set(first + second)
-    with launch.free_gpus(4, 4, name) as everything:
-        assert everything == [0, 1, 2, 3]
-        assert others < set(everything)
-
-
-def test_a_job_waits_until_there_are_gpus_again():
-    name = f"test_wait_{os.getpid()}"
-    found: list[list[int]] = []
-
-    def second() -> None:
-        with launch.free_gpus(1, 1, name) as numbers:
-            found.append(numbers)
-
-    with launch.free_gpus(1, 1, name):
-        waiting = threading.Thread(target=second)
-        waiting.start()
-        waiting.join(1)
-        assert found == []
-    waiting.join(10)
-    assert found == [[0]]

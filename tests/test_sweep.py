@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image
 from facegan import leaderboard, sweep_report
 from facegan.errors import InputError
 from facegan.files import read_csv, write_json
+from facegan.sweep import free_gpus
 
 from .conftest import TINY
 
@@ -233,3 +235,30 @@ def test_weights_and_biases_has_a_run_for_each_job_in_one_group(
     for job, own in zip("01", ids, strict=True):
         (kept,) = (tmp_path / "my_sweep" / job / "wandb").glob("offline-run-*")
         assert kept.name.endswith(own)
+
+
+def test_jobs_at_once_have_gpus_of_their_own():
+    name = f"test_{os.getpid()}"
+    with free_gpus(2, 4, name) as first, sweep.free_gpus(1, 4, name) as second:
+        assert len(set(first + second)) == 3
+        others = set(range(4)) - set(first + second)
+    with free_gpus(4, 4, name) as everything:
+        assert everything == [0, 1, 2, 3]
+        assert others < set(everything)
+
+
+def test_a_job_waits_until_there_are_gpus_again():
+    name = f"test_wait_{os.getpid()}"
+    found: list[list[int]] = []
+
+    def second() -> None:
+        with free_gpus(1, 1, name) as numbers:
+            found.append(numbers)
+
+    with free_gpus(1, 1, name):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(1)
+        assert found == []
+    waiting.join(10)
+    assert found == [[0]]

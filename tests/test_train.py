@@ -631,3 +631,18 @@ def test_a_home_directory_in_a_path_is_expanded(train, tmp_path: Path, monkeypat
     assert status == 0, output
     assert list((home / "packed").glob("synthetic-*"))
     assert not (tmp_path / "~").exists()
+
+
+def test_a_refused_run_leaves_no_directory(train, tmp_path: Path):
+    status, output = train("model.lr_g=-1")
+    assert status == 2
+    assert "model.lr_g" in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refused_run_leaves_what_others_have_put_there(train, tmp_path: Path):
+    notes = tmp_path / "run" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    assert train("model.lr_g=-1")[0] == 2
+    assert notes.read_text() == "mine"
