@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -53,7 +52,10 @@ def nearest(
     most = found.ratio.argsort()[:SHOWN].numpy()
     above = media.to_uint8(generated(numbers[most]).cpu())
     below = raw_images(known[found.row.numpy()[most]])
-    return media.grid(torch.cat([above, below]), len(most))
+    rows = {"generated": above, "nearest\ntraining image": below}
+    return media.captioned(
+        [(caption, media.grid(images, len(most))) for caption, images in rows.items()], size=12
+    )
 
 
 def prevalence(labels: Mapping[str, Mapping[str, float]], n: int) -> Image.Image:

@@ -56,8 +56,8 @@ def reserved(run_dir: str | Path, patience: float = 0) -> Iterator[None]:
 
 def discard_unused(run_dir: str | Path) -> None:
     """Remove the directory of a run that was refused: nothing but its log and what it was told."""
-    path = Path(run_dir)
-    if all(file.name in (".hydra", ".lock", "train.log") for file in path.iterdir()):
+    path, own = Path(run_dir).resolve(), {".hydra", ".lock", "train.log"}
+    if path != Path.cwd() and own.issuperset(file.name for file in path.iterdir()):
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -114,14 +114,14 @@ class _Products(Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.save_for_backward(a, b)
+        for_a, for_b = ctx.needs_input_grad
+        ctx.save_for_backward(a if for_b else None, b if for_a else None)
         return a @ b.mT
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         a, b = ctx.saved_tensors
-        of_a, of_b = ctx.needs_input_grad
-        return gradient @ b if of_a else None, gradient.mT @ a if of_b else None
+        return None if b is None else gradient @ b, None if a is None else gradient.mT @ a
 
 
 def _blocks(images: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from facegan.errors import InputError, expect, expect_int
 from facegan.media import SHEET
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 class Folder(ImageDataModule):
@@ -84,7 +85,18 @@ class Folder(ImageDataModule):
                 "files": hashlib.sha256(stats.tobytes()).hexdigest(),
             },
             origin=str(root.resolve()),
+            notes=_notes(classes),
         )
+
+
+def _notes(classes: Sequence[str]) -> list[str]:
+    splits = [name for name in classes if name.lower() in SPLIT_NAMES]
+    if len(splits) < len(classes):
+        return []
+    return [
+        f"the folders {', '.join(splits)} are taken for labels, not for splits: pictures are split "
+        "by their names; to use one of the folders alone, set dataset.root to it"
+    ]
 
 
 def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:

@@ -41,6 +41,15 @@ def test_without_sub_folders_there_are_no_labels(pictures):
     assert store.label_names == []
 
 
+def test_folders_called_after_splits_are_pointed_out(pictures, caplog):
+    (pictures / "dogs").rename(pictures / "train")
+    _ = folder(pictures).store
+    assert "not for splits" not in caplog.text  # one of them may be a label
+    (pictures / "cats").rename(pictures / "test")
+    _ = folder(pictures).store
+    assert "test, train are taken for labels, not for splits" in caplog.text
+
+
 def test_animations_and_scans_are_pictures_too(tmp_path):
     root = tmp_path / "odd"
     root.mkdir()
