@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facegan.errors import SIGNALS, FaceganError, InterruptedRun, came_too_late
+from facegan.errors import SIGNALS, FaceganError, InputError, InterruptedRun, came_too_late
 
 if TYPE_CHECKING:  # at run time only where it is needed: --help must be quick
     import torch
@@ -267,7 +267,8 @@ def _raise_what_they_said(
             sentence, status = said.read_text(encoding="utf-8"), process.returncode
             if status > 128:
                 raise InterruptedRun(sentence, status - 128)
-            error = FaceganError(sentence)
+            refused = status == InputError.exit_code
+            error = InputError(sentence) if refused else FaceganError(sentence)
             error.exit_code = status
             raise error
     if received and any(process.returncode for process in ranks):

@@ -54,10 +54,21 @@ def reserved(run_dir: str | Path, patience: float = 0) -> Iterator[None]:
         lock.release()
 
 
-def discard_unused(run_dir: str | Path) -> None:
-    """Remove the directory of a run that was refused: nothing but its log and what it was told."""
-    path, own = Path(run_dir).resolve(), {".hydra", ".lock", "train.log"}
-    if path != Path.cwd() and own.issuperset(file.name for file in path.iterdir()):
+def is_new(run_dir: str | Path) -> bool:
+    """Whether there is nothing in it but what Hydra and a lock put there first: empty files."""
+    return all(path.is_file() and path.stat().st_size == 0 for path in Path(run_dir).iterdir())
+
+
+def discard(run_dir: str | Path) -> None:
+    """Remove what a new run that was refused has written: its log and its configuration.
+
+    What somebody else has put beside it stays, and so do links and the working directory.
+    """
+    path = Path(run_dir)
+    ours = {".hydra", ".lock", "train.log"}
+    if path.is_symlink() or path.resolve() == Path.cwd():
+        return
+    if ours.issuperset(file.name for file in path.iterdir()):
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -31,7 +31,7 @@ from facegan.errors import (
     interruptible,
 )
 from facegan.files import write_json
-from facegan.run_dir import RESULT, assignment, discard_unused, last_checkpoint, reserved
+from facegan.run_dir import RESULT, assignment, discard, is_new, last_checkpoint, reserved
 
 if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
     from pytorch_lightning import Trainer
@@ -87,13 +87,14 @@ def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
                 f"{run_dir} holds a run already: go on with it "
                 f"({assignment('resume', run_dir)}), or choose another hydra.run.dir."
             )
+        new = is_new(run_dir)
         if cfg.resume.dir is None:
             overrides.save(cfg)
         try:
             yield
         except InputError:
-            if not cfg.searched:  # a sweep counts its failed jobs
-                discard_unused(run_dir)
+            if new and not cfg.searched:  # a sweep counts its failed jobs
+                discard(run_dir)
             raise
 
 
@@ -155,7 +156,7 @@ def _train(cfg: DictConfig) -> None:
         finish()
     if trainer.is_global_zero:
         seconds = perf_counter() - began
-        _conclude(cfg, model, trainer, objective)
+        _conclude(cfg, model, trainer)
         _write_result(cfg, objective, model.images_seen - before, seconds)
         expect(
             not cfg.searched or objective.value is not None,
@@ -388,7 +389,7 @@ def _short(path: str) -> Path:
     return Path(path).relative_to(Path.cwd()) if inside else Path(path)
 
 
-def _conclude(cfg: DictConfig, model: "GAN", trainer: Any, objective: "Objective") -> None:
+def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
     """Say where things are and what to do with them."""
     from pytorch_lightning.callbacks import Timer
 
@@ -403,13 +404,11 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any, objective: "Objective
         ("faces", run_dir / "samples"),
         ("timeline", run_dir / "samples" / "timeline.png"),
         ("checkpoint", last_checkpoint(run_dir)),
-        ("the best", run_dir / "checkpoints" / "best.ckpt"),
         ("metrics", run_dir / "metrics.csv"),
     ):
         if path.exists():
             lines.append(f"  {what:<11}{path}")
-            if what == "the best" and objective.value is not None:
-                lines[-1] += f" (epoch {objective.epoch}: {objective.metric} {objective.value:.4g})"
+    lines += _best(trainer)
     if not cfg.searched and last_checkpoint(run_dir).exists():
         activated = shutil.which("python") == sys.executable
         python = "python" if activated else _short(sys.executable)
@@ -420,6 +419,19 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any, objective: "Objective
             f"trainer.max_epochs={2 * max(1, trainer.current_epoch)}",
         ]
     log.info("\n".join(lines))
+
+
+def _best(trainer: Any) -> Iterator[str]:
+    """A line for the checkpoint that a metric has chosen: where, how good and from when."""
+    from facegan.checkpoint import read_checkpoint
+
+    for callback in trainer.checkpoint_callbacks:
+        path = Path(callback.best_model_path)
+        if callback.monitor and path.is_file():
+            with contextlib.suppress(InputError):  # damaged since
+                score, seen = callback.best_model_score, read_checkpoint(path)["images_seen"]
+                how = f"{callback.monitor} {score:.4g}, {seen:,} images"
+                yield f"  the best   {_short(str(path))} ({how})"
 
 
 def main() -> None:

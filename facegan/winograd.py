@@ -28,7 +28,7 @@ class Conv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        if not _is_faster(images, self.weight, tile=4):
+        if not _is_faster(images, self, tile=4):
             return super().forward(images)
         return _with_bias(conv2d(images, self.weight), self.bias)
 
@@ -40,7 +40,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
 
     def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if output_size is not None or not _is_faster(images, self.weight, tile=2):
+        if output_size is not None or not _is_faster(images, self, tile=2):
             return super().forward(images, output_size)
         return _with_bias(conv_transpose2d(images, self.weight), self.bias)
 
@@ -50,9 +50,10 @@ def conv2d(images: Tensor, weight: Tensor) -> Tensor:
 
     H and W divide by 4.
     """
-    blocks, filters = _BLOCKS(images), _FILTERS(weight)
+    blocks, filters = _BLOCKS(images.permute(0, 2, 3, 1)), _FILTERS(weight)
     products = _Products.apply(blocks.flatten(2, 4), filters)
-    return _OUTPUTS(products.unflatten(2, blocks.shape[2:5]))
+    tiles = _OUTPUTS(products.unflatten(2, blocks.shape[2:5]))
+    return tiles.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
 def conv_transpose2d(images: Tensor, weight: Tensor) -> Tensor:
@@ -60,19 +61,24 @@ def conv_transpose2d(images: Tensor, weight: Tensor) -> Tensor:
 
     H and W are even.
     """
-    tiles, filters = _OUTPUTS.adjoint(images), _FILTERS(weight)
-    products = tiles.flatten(2, 4) @ filters
-    return _BLOCKS.adjoint(products.unflatten(2, tiles.shape[2:5]))
+    tiles = images.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+    outputs, filters = _OUTPUTS.adjoint(tiles), _FILTERS(weight)
+    products = outputs.flatten(2, 4) @ filters
+    return _BLOCKS.adjoint(products.unflatten(2, outputs.shape[2:5])).permute(0, 3, 1, 2)
 
 
-def _is_faster(images: Tensor, weight: Tensor, tile: int) -> bool:
-    """Whether the images are worth it and, with sides that ``tile`` divides, fit for it."""
+def _is_faster(images: Tensor, layer: Conv2d | ConvTranspose2d, tile: int) -> bool:
+    """Whether the images are worth it and, with sides that ``tile`` divides, fit for it.
+
+    It must not look at the layer's weight, which spectral normalisation computes at every look.
+    """
     return (
         images.device.type == "cpu"
-        and images.dtype == weight.dtype == torch.float32
+        and images.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and weight.shape[0] * weight.shape[1] >= WORTHWHILE
+        and layer.in_channels * layer.out_channels >= WORTHWHILE
+        and images.dim() == 4
         and images.shape[-1] % tile == images.shape[-2] % tile == 0
     )
 
@@ -125,27 +131,23 @@ class _Products(Function):
 
 
 def _blocks(images: Tensor) -> Tensor:
-    """Images (N, C, 4H, 4W) to blocks (3, 3, N, H, W, 4C): B transposed in the papers."""
-    padded = F.pad(images, (1, 1, 1, 1)).permute(0, 2, 3, 1)
-    pixels = padded.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3)
-    return _differences(_differences(pixels, 1), 3).flatten(-3)
+    """Images (N, 4H, 4W, C) to blocks (3, 3, N, H, W, 4C): B transposed in the papers."""
+    pixels = F.pad(images, (0, 0, 1, 1, 1, 1)).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+    return _differences(_differences(pixels.transpose(2, 3), 1), 3).flatten(-3)
 
 
 def _blocks_transposed(blocks: Tensor) -> Tensor:
     pixels = blocks.unflatten(-1, (2, 2, -1))
     padded = _differences_transposed(_differences_transposed(pixels, 3), 1)
-    images = padded.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, 1:-1, 1:-1]
-    return images.contiguous().permute(0, 3, 1, 2)
+    return padded.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, 1:-1, 1:-1].contiguous()
 
 
 def _outputs(products: Tensor) -> Tensor:
-    """Products (3, 3, N, H, W, O) to images (N, O, 2H, 2W): A transposed in the papers."""
-    tiles = _sums_transposed(_sums_transposed(products, 4), 2)
-    return tiles.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+    """Products (3, 3, N, H, W, O) to tiles (N, H, 2, W, 2, O): A transposed in the papers."""
+    return _sums_transposed(_sums_transposed(products, 4), 2)
 
 
-def _outputs_transposed(images: Tensor) -> Tensor:
-    tiles = images.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+def _outputs_transposed(tiles: Tensor) -> Tensor:
     return _sums(_sums(tiles, 2), 4)
 
 

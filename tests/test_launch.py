@@ -204,6 +204,18 @@ def test_an_interrupt_saves_once_and_the_run_goes_on_bit_for_bit(
 
 
 @pytest.mark.slow
+def test_a_run_that_two_ranks_refuse_leaves_no_directory(
+    started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
+):
+    options = ["trainer.devices=2", f"data_dir={data_dir}", "hydra.run.dir=run"]
+    job = started(*options, "model.lr_g=-1")
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode == 2, output
+    assert "model.lr_g" in output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
 def test_a_run_of_two_ranks_resumed_at_an_epoch_equals_one_that_never_stopped(
     started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
 ):
@@ -364,6 +376,3 @@ def test_a_slurm_job_that_is_preempted_goes_on_when_it_is_requeued(
     assert read_checkpoint(run_dir)["images_seen"] == epochs * 64
     steps = [int(row["step"]) for row in read_csv(run_dir / "metrics.csv") if row["loss/d"]]
     assert steps == list(range(16, epochs * 64 + 1, 16))  # none lost, none twice
-
-
-# ---------------------------------------------------------------------- GPUs of a sweep

@@ -237,9 +237,12 @@ def test_weights_and_biases_has_a_run_for_each_job_in_one_group(
         assert kept.name.endswith(own)
 
 
+# ---------------------------------------------------------------------- GPUs
+
+
 def test_jobs_at_once_have_gpus_of_their_own():
     name = f"test_{os.getpid()}"
-    with free_gpus(2, 4, name) as first, sweep.free_gpus(1, 4, name) as second:
+    with free_gpus(2, 4, name) as first, free_gpus(1, 4, name) as second:
         assert len(set(first + second)) == 3
         others = set(range(4)) - set(first + second)
     with free_gpus(4, 4, name) as everything:

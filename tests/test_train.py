@@ -633,16 +633,30 @@ def test_a_home_directory_in_a_path_is_expanded(train, tmp_path: Path, monkeypat
     assert not (tmp_path / "~").exists()
 
 
-def test_a_refused_run_leaves_no_directory(train, tmp_path: Path):
-    status, output = train("model.lr_g=-1")
-    assert status == 2
-    assert "model.lr_g" in output
+@pytest.mark.parametrize("value", ["model.lr_g=-1", "dataset.n=0"])
+def test_a_refused_run_leaves_no_directory(train, tmp_path: Path, value: str):
+    status, output = train(value)
+    assert status == 2, output
     assert not (tmp_path / "run").exists()
 
 
-def test_a_refused_run_leaves_what_others_have_put_there(train, tmp_path: Path):
-    notes = tmp_path / "run" / "notes.txt"
-    notes.parent.mkdir()
-    notes.write_text("mine")
+@pytest.mark.parametrize("name", ["notes.txt", "train.log"])
+def test_a_refused_run_leaves_what_others_have_put_there(train, tmp_path: Path, name: str):
+    theirs = tmp_path / "run" / name
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
     assert train("model.lr_g=-1")[0] == 2
-    assert notes.read_text() == "mine"
+    assert theirs.read_text().startswith("mine")
+
+
+def test_a_refused_run_leaves_links_and_the_working_directory(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    (tmp_path / "run").symlink_to(there)
+    assert train("model.lr_g=-1")[0] == 2
+    assert there.is_dir()
+    monkeypatch.chdir(there)
+    assert train("model.lr_g=-1", "hydra.run.dir=.")[0] == 2
+    assert there.is_dir()

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
+from torch.nn.utils.parametrizations import spectral_norm
 
 from facegan import winograd
 from facegan.networks import Discriminator, Generator
@@ -12,18 +13,18 @@ from facegan.networks import Discriminator, Generator
 REFERENCES = {winograd.conv2d: F.conv2d, winograd.conv_transpose2d: F.conv_transpose2d}
 
 
-def small_case(function) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images of two different sides, and weights (2, 1, 4, 4), in float64."""
+def small_case(function, channels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images of two different sides, and weights (2, channels, 4, 4), in float64."""
     torch.manual_seed(0)
-    shape = (2, 1, 8, 4) if function is winograd.conv2d else (2, 2, 4, 2)
-    images, weight = torch.randn(shape).double(), torch.randn(2, 1, 4, 4).double()
+    shape = (2, channels, 8, 4) if function is winograd.conv2d else (2, 2, 4, 2)
+    images, weight = torch.randn(shape).double(), torch.randn(2, channels, 4, 4).double()
     return images.requires_grad_(), weight.requires_grad_()
 
 
 @pytest.mark.parametrize("function", REFERENCES)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_values_and_gradients_are_the_definitions(function, memory_format):
-    images, weight = small_case(function)
+    images, weight = small_case(function, 3)
     images = images.to(memory_format=memory_format)
     found = function(images, weight)
     expected = REFERENCES[function](images, weight, stride=2, padding=1)
@@ -37,8 +38,28 @@ def test_values_and_gradients_are_the_definitions(function, memory_format):
 
 @pytest.mark.parametrize("function", REFERENCES)
 def test_second_derivatives_are_right_as_gradient_penalties_need_them(function):
-    assert gradcheck(function, small_case(function))
-    assert gradgradcheck(function, small_case(function))
+    assert gradcheck(function, small_case(function, 1))
+    assert gradgradcheck(function, small_case(function, 1))
+
+
+@pytest.mark.parametrize("channels", [3, 64])
+def test_spectral_normalisation_sees_one_forward_pass(channels: int):
+    torch.manual_seed(0)
+    ours, theirs = winograd.Conv2d(channels, 128), nn.Conv2d(channels, 128, 4, 2, 1)
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(2, channels, 8, 8)
+    for layer in (ours, theirs):
+        torch.manual_seed(1)  # of the first vectors
+        spectral_norm(layer)
+    torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-5)
+    assert torch.equal(*(layer.parametrizations.weight[0]._u for layer in (ours, theirs)))
+
+
+def test_outputs_can_be_changed_in_place():
+    images = torch.randn(2, 128, 8, 8, requires_grad=True)
+    for layer in (winograd.Conv2d(128, 64, bias=False), winograd.ConvTranspose2d(128, 64, False)):
+        layer(images).relu_().sum().backward()
+    assert images.grad is not None
 
 
 def count(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -14,7 +14,8 @@ holds for a whole process):
 - facegan.train: the same step as the command runs it: Lightning, data from a store, logging; on a
   GPU as a CUDA graph, which bare is not.
 
-The textbook is always in float32. Memory is the process's own peak, with PyTorch in it.
+The textbook is always in float32. Memory is the process's own peak, with PyTorch in it
+(on Linux).
 """
 
 import argparse

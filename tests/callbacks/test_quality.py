@@ -30,7 +30,7 @@ def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_pat
     epoch = 1 + values.index(min(values))
     best = read_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
     assert best["images_seen"] == 72 * epoch
-    assert f"best.ckpt (epoch {epoch}: quality/kd_pixels {min(values):.4g})" in output
+    assert f"best.ckpt (quality/kd_pixels {min(values):.4g}, {72 * epoch} images)" in output
 
     # The same ruler, afterwards.
     options = ["n=40", "metrics=[kd,prdc]", "extractor.kind=pixels", "kid_subsets=10"]
