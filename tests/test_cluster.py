@@ -42,6 +42,7 @@ def test_single_settings_of_the_data_can_be_changed(run: Run, trained: Path, tmp
     assert len(read_csv(tmp_path / "there" / "assignments.csv")) == 2
 
 
+@pytest.mark.slow
 def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
     run: Run, trained: Path, data_dir: Path, tmp_path: Path
 ):

@@ -489,6 +489,7 @@ def test_no_callbacks_and_no_logger(train, tmp_path: Path):
     assert files - {".lock"} == configuration | {"train.log", "result.json"}
 
 
+@pytest.mark.slow
 def test_tensorboard_has_numbers_and_pictures_at_images_seen(train, tmp_path: Path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     assert train("logger=tensorboard", "callbacks.periodic.every_n_epochs=1")[0] == 0

@@ -37,6 +37,7 @@ def test_several_can_be_saved_side_by_side(tmp_path: Path):
     assert last.state_key != every.state_key
 
 
+@pytest.mark.slow
 def test_what_an_epoch_measured_is_written_before_its_checkpoint(
     train, tmp_path: Path, monkeypatch
 ):
