@@ -142,6 +142,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_half_a_network_is_never_kept(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch):
     def interrupt(self: Classifier) -> None:
         os.kill(os.getpid(), signal.SIGTERM)

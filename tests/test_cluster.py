@@ -109,6 +109,7 @@ def test_a_checkpoint_on_its_own_does_not_say_which_data(run: Run, trained: Path
     assert status == 0, output
 
 
+@pytest.mark.slow
 def test_attributes_cannot_be_predicted(run: Run, trained: Path):
     space = "clustering.space=attributes"
     status, output = run(cluster, f"ckpt={trained}", *SMALL, space)

@@ -79,6 +79,7 @@ def test_a_run_directory_holds_everything(train, tmp_path: Path):
     assert_equal(run_dir / "checkpoints/last.ckpt", run_dir / "checkpoints/epoch_002.ckpt")
 
 
+@pytest.mark.slow
 def test_the_timeline_shows_the_first_row_of_the_grids(train, tmp_path: Path):
     train("trainer.max_epochs=4")
     samples = tmp_path / "run" / "samples"
@@ -155,6 +156,7 @@ def interrupted(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(run, interrupted: Path):
     status, output = run(train_module, f"resume={interrupted}", "dataset.batch_size=16")
     assert status == 2, output
@@ -166,6 +168,7 @@ def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(run, interrupted: P
     assert GAN.load_from_checkpoint(last, weights_only=True).images_seen == 2 * 72
 
 
+@pytest.mark.slow
 def test_a_run_from_a_checkpoint_amid_an_epoch_of_other_data_sees_all_of_its_own(
     train, interrupted: Path, tmp_path: Path
 ):
@@ -189,6 +192,7 @@ def test_the_time_that_a_run_may_take_is_counted_anew(train, tmp_path: Path):
     assert GAN.load_from_checkpoint(path, weights_only=True).images_seen == 3 * 72
 
 
+@pytest.mark.slow
 def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
     status, output = train("trainer.max_epochs=500", "trainer.max_time=00:00:00:01")
     assert status == 0, output
@@ -196,6 +200,7 @@ def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
     assert (tmp_path / "run" / "samples" / "timeline.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_whose_time_was_up_amid_an_epoch_has_the_rest_of_it(train, tmp_path, monkeypatch):
     def stop(callback: object, trainer: pl.Trainer, *_: object) -> None:
         trainer.should_stop = trainer.fit_loop.total_batch_idx + 1 >= 13
@@ -241,6 +246,7 @@ def test_a_run_is_not_written_over_another(train, tmp_path: Path):
     assert [file.read_bytes() for file in files] == before
 
 
+@pytest.mark.slow
 def test_a_run_directory_has_one_process_at_a_time(train, tmp_path: Path):
     from facegan.run_dir import reserved
 
@@ -289,7 +295,9 @@ def test_a_checkpoint_that_does_not_fit_is_refused(train, tmp_path: Path):
     assert "has already had 1 epochs" in output
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_signal_saves_and_the_run_goes_on(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
 ):
@@ -314,6 +322,7 @@ def test_a_signal_saves_and_the_run_goes_on(
     assert steps == list(range(8, 3 * 72 + 1, 8))  # none lost, none twice
 
 
+@pytest.mark.slow
 def test_a_signal_in_the_last_epoch_ends_what_would_follow(train, tmp_path: Path, monkeypatch):
     def interrupt(self: Samples, *_: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -345,6 +354,7 @@ def test_a_run_without_checkpoints_does_not_end_well_on_a_signal(
     assert f"Stopped by {signum.name}: 72 images seen, and not all of them saved." in output
 
 
+@pytest.mark.slow
 def test_what_is_printed_can_be_pasted_whatever_the_path(train, run, tmp_path: Path):
     odd = tmp_path / "mein lauf=ü,(zwei)"
     status, output = train(f"hydra.run.dir='{odd}'", "trainer.max_epochs=1")
@@ -359,6 +369,7 @@ def test_what_is_printed_can_be_pasted_whatever_the_path(train, run, tmp_path: P
     assert state(last)["images_seen"] == 2 * 72
 
 
+@pytest.mark.slow
 def test_a_run_within_the_directory_of_another_keeps_its_files(train, tmp_path: Path):
     assert train(f"hydra.run.dir={tmp_path}/outer/inner", "trainer.max_epochs=1")[0] == 0
     files = [path for path in (tmp_path / "outer" / "inner").rglob("*") if path.is_file()]
@@ -368,6 +379,7 @@ def test_a_run_within_the_directory_of_another_keeps_its_files(train, tmp_path: 
     assert {path: path.read_bytes() for path in kept} == kept
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_with_other_data_is_read_with_them(train, run, tmp_path: Path):
     from facegan import evaluate
 
@@ -588,6 +600,7 @@ def test_resuming_by_a_relative_path_keeps_every_row(train, tmp_path: Path, monk
     assert steps == list(range(8, 145, 8))
 
 
+@pytest.mark.slow
 def test_a_job_of_a_sweep_is_resumed_as_a_run(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     saved = tmp_path / "run" / ".hydra" / "overrides.yaml"
@@ -616,6 +629,7 @@ def test_a_mistyped_objective_is_noticed_before_training(train, tmp_path: Path):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_table_that_holds_a_header_alone_goes_on(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     path = tmp_path / "run" / "metrics.csv"

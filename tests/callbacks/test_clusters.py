@@ -113,6 +113,7 @@ def test_what_cannot_be_clustered_is_said_before_training(
     assert not (tmp_path / "run" / "clusters").exists()
 
 
+@pytest.mark.slow
 def test_pictures_without_labels_are_clustered_all_the_same(run, tmp_path: Path):
     for number in range(30):
         colour = (number * 8, 255 - number * 8, 90)

@@ -41,6 +41,7 @@ def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_pat
     assert found["recall_pixels"]["value"] == float(rows[-1]["recall_pixels"])
 
 
+@pytest.mark.slow
 def test_the_best_is_looked_for_only_when_quality_was_measured(train: Train, tmp_path: Path):
     status, output = train(
         *ONLY, "callbacks.quality.every_n_epochs=2", "trainer.max_epochs=3", "model.lr_g=0.5"
