@@ -55,7 +55,8 @@ def contact_sheet(
         order = members[np.argsort(gaps[members], kind="stable")]
         at_random = rng.permutation(order[NEAREST:])[:RANDOM]
         strips = [_strip(real(order[:NEAREST]), NEAREST), _strip(real(at_random), RANDOM)]
-        strips += [_strip(images, GENERATED) for images in drawn[number : number + 1]]
+        if drawn:
+            strips.append(_strip(drawn[number], GENERATED))
         rows.append((caption, media.side_by_side(strips)))
     titles = ("nearest to the centre", "at random", "generated")
     heads = [media.heading(text, strip.width) for text, strip in zip(titles, strips, strict=False)]
@@ -98,12 +99,12 @@ def write_table(result: Result, path: Path) -> None:
 def unvisited(result: Result) -> str:
     """A sentence on the clusters of real images that the generator does not reach."""
     assert result.coverage is not None
-    real, numbers = result.coverage.real, list(result.coverage.unvisited)
+    real, numbers = result.coverage.real, result.coverage.unvisited
     largest = max(numbers, key=lambda number: real[number])
     typical = ", ".join(result.typical(largest))
     return (
         f"No generated image falls into {len(numbers)} of {result.clusters.k} clusters, "
-        f"{sum(real[numbers]):.0%} of the real images; the largest of them is cluster {largest}"
+        f"{real[numbers].sum():.0%} of the real images; the largest of them is cluster {largest}"
         f"{f' ({typical})' if typical else ''}: mode collapse?"
     )
 

@@ -90,12 +90,11 @@ class Folder(ImageDataModule):
 
 
 def _notes(classes: Sequence[str]) -> list[str]:
-    splits = [name for name in classes if name.lower() in SPLIT_NAMES]
-    if len(splits) < len(classes):
+    if not all(name.lower() in SPLIT_NAMES for name in classes):
         return []
     return [
-        f"the folders {', '.join(splits)} are taken for labels, not for splits: pictures are split "
-        "by their names; to use one of the folders alone, set dataset.root to it"
+        f"the folders {', '.join(classes)} are taken for labels, not for splits: pictures are "
+        "split by their names; to use one of the folders alone, set dataset.root to it"
     ]
 
 
