@@ -7,9 +7,9 @@ __version__ = "0.1.0"
 __all__ = ["GAN", "Discriminator", "Generator", "__version__"]
 
 _PUBLIC = {
-    "GAN": "facegan.gan",
-    "Discriminator": "facegan.networks",
-    "Generator": "facegan.networks",
+    "GAN": "facegan.gan.gan",
+    "Discriminator": "facegan.networks.dcgan",
+    "Generator": "facegan.networks.dcgan",
 }
 
 

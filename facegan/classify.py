@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from facegan import config, overrides
+from facegan.cli.inputs import build_data, image_shape, out_dir, pictures_in
+from facegan.cli.run import run
+from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import (
     expect,
     expect_int,
@@ -28,16 +30,16 @@ from facegan.errors import (
 from facegan.files import replacing, write_csv
 from facegan.run_dir import last_checkpoint, run_dir_of
 
-if TYPE_CHECKING:  # at run time only once there is something to classify: --help must be quick
+if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from facegan.classifier import Classifier
-    from facegan.data.base import ImageDataModule
-    from facegan.features import Images
-    from facegan.gan import GAN
-    from facegan.probes import Problem, Scores
-
+    from facegan.data.module import ImageDataModule
+    from facegan.features.classifier import Classifier
+    from facegan.features.stream import Images
+    from facegan.gan.gan import GAN
+    from facegan.probes.scores import Scores
+    from facegan.probes.task import Problem
 log = logging.getLogger(__name__)
 
 REFERENCES = ("majority", "pixels", "untrained", "cnn")
@@ -50,18 +52,18 @@ def classify(cfg: DictConfig) -> None:
     if cfg.ckpt is None:
         _without_checkpoint(cfg)
         return
-    from facegan import features
-    from facegan.checkpoint import load_gan
+    from facegan.features.reading import reader
+    from facegan.gan.checkpoint import load_gan
 
     gan, path = load_gan(cfg.ckpt, cfg.device)
     name = path.stem if cfg.classify.probe == "logistic" else f"{path.stem}_{cfg.classify.probe}"
-    out = config.out_dir(cfg, run_dir_of(path) / "classify" / name)
+    out = out_dir(cfg, run_dir_of(path) / "classify" / name)
     if cfg.label is not None:
         _label(cfg, gan.hp, out)
         return
     if cfg.classify.layers is not None:
-        features.reader("features", gan.discriminator, list(cfg.classify.layers))
-    data = config.build_data(cfg, gan.hp)
+        reader("features", gan.discriminator, list(cfg.classify.layers))
+    data = build_data(cfg, gan.hp)
     task = _task_of(data, cfg)
     if cfg.classify.curve:
         _curve(cfg, gan, path, data, task, out)
@@ -75,12 +77,12 @@ def _without_checkpoint(cfg: DictConfig) -> None:
     """The network of its own needs nothing but the data."""
     from omegaconf import OmegaConf
 
-    from facegan.checkpoint import usable_device
+    from facegan.gan.checkpoint import usable_device
 
-    shape = config.image_shape(cfg, "classify.probe=cnn and no checkpoint")
+    shape = image_shape(cfg, "classify.probe=cnn and no checkpoint")
     hp = OmegaConf.create({**shape, "width_d": 64, "blocks": None})  # as conf/model has them
-    data = config.build_data(cfg, hp)
-    out = config.out_dir(cfg, data.store.path / "classify")
+    data = build_data(cfg, hp)
+    out = out_dir(cfg, data.store.path / "classify")
     _cnn_alone(cfg, hp, usable_device(cfg.device), data, _task_of(data, cfg), out)
 
 
@@ -116,9 +118,6 @@ def _check_values(cfg: DictConfig) -> None:
             expect_list(f"classify.{key}", chosen[key], "[Smiling]" if key[0] == "a" else "[3,4]")
 
 
-# ---------------------------------------------------------------------- the task
-
-
 @dataclass(frozen=True)
 class Task:
     """Rows of train (shuffled), val and test, one after the other, with what there is to tell."""
@@ -135,8 +134,8 @@ class Task:
 def _task_of(data: "ImageDataModule", cfg: DictConfig) -> Task:
     import numpy as np
 
-    from facegan.clustering import choose_labels
-    from facegan.probes import problem_of
+    from facegan.data.labels import choose_labels
+    from facegan.probes.task import problem_of
 
     store = data.store
     parts = [data.subset(split, seed=cfg.seed) for split in ("train", "val", "test")]
@@ -172,18 +171,16 @@ def _facts(cfg: DictConfig, task: Task) -> dict[str, Any]:
     }
 
 
-# ---------------------------------------------------------------------- probes
-
-
 def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out: Path) -> None:
-    from facegan import probe_report, probes
+    from facegan.probes import report as probe_report
+    from facegan.probes.scores import majority, score
 
     results: dict[str, dict[str, Scores]] = {}
     seed, labelled = cfg.seed, task.train.stop
     truth = task.targets[task.test]
     if "majority" in cfg.classify.references:
-        guess = probes.majority(task.targets[task.train], task.problem, len(truth))
-        results["majority"] = probes.score(guess, truth, task.problem, cfg.classify.bootstrap, seed)
+        guess = majority(task.targets[task.train], task.problem, len(truth))
+        results["majority"] = score(guess, truth, task.problem, cfg.classify.bootstrap, seed)
     efficiency: list[dict[str, Any]] = []
     for name in ("pixels", "untrained", READ):
         if name != READ and name not in cfg.classify.references:
@@ -212,10 +209,11 @@ def _probed(
     """Logits on test of a probe fitted to the first ``count`` of train, and their scores."""
     import torch
 
-    from facegan import probes
+    from facegan.probes.linear import fit_probe
+    from facegan.probes.scores import score
 
     train, val = (torch.from_numpy(task.targets[part]) for part in (task.train, task.val))
-    probe = probes.fit_probe(
+    probe = fit_probe(
         points[task.train][:count],
         train[:count],
         (points[task.val], val),
@@ -224,14 +222,14 @@ def _probed(
     )
     logits = probe(points[task.test]).detach().numpy()
     truth, draws = task.targets[task.test], cfg.classify.bootstrap
-    return logits, probes.score(logits, truth, task.problem, draws, cfg.seed)
+    return logits, score(logits, truth, task.problem, draws, cfg.seed)
 
 
 def _untrained(gan: "GAN", seed: int) -> "nn.Module":
     """A discriminator of the same shape that has learned nothing."""
     import torch
 
-    from facegan.gan import GAN
+    from facegan.gan.gan import GAN
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -247,17 +245,19 @@ def _points(
     name: str,
 ) -> "Tensor":
     """Principal components of all rows, measured on train; of pixels where there is no network."""
-    from facegan import features
+    from facegan.features.reading import calibrated, reader
+    from facegan.features.reduction import FIT_ROWS, reduce
+    from facegan.features.stream import stream, with_progress
 
     layers = None if cfg.classify.layers is None else list(cfg.classify.layers)
     images_of = partial(data.images, device=device)
     if network is not None:
-        network = features.calibrated(network, images_of, task.rows[task.train])
-    read = features.reader("pixels" if network is None else "features", network, layers)
-    stream = features.stream(read, images_of, task.rows)
-    chunks = features.with_progress(stream, task.rows, f"Reading {name}")
-    fitted = min(features.FIT_ROWS, task.train.stop)  # on training images alone
-    _, points = features.reduce(
+        network = calibrated(network, images_of, task.rows[task.train])
+    read = reader("pixels" if network is None else "features", network, layers)
+    vectors = stream(read, images_of, task.rows)
+    chunks = with_progress(vectors, task.rows, f"Reading {name}")
+    fitted = min(FIT_ROWS, task.train.stop)  # on training images alone
+    _, points = reduce(
         chunks,
         len(task.rows),
         cfg.classify.components,
@@ -268,13 +268,10 @@ def _points(
     return points
 
 
-# ---------------------------------------------------------------------- the network of its own
-
-
 def _cnn_alone(
     cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task, out: Path
 ) -> None:
-    from facegan import probe_report
+    from facegan.probes import report as probe_report
 
     scores = _cnn_scores(cfg, hp, device, data, task, out)
     probe_report.results({"cnn": scores}, _facts(cfg, task), out)
@@ -283,16 +280,18 @@ def _cnn_alone(
 def _cnn_scores(
     cfg: DictConfig, hp: Any, device: Any, data: "ImageDataModule", task: Task, out: Path
 ) -> dict[str, "Scores"]:
-    from facegan import features, probe_report, probes
+    from facegan.features.stream import read_all
+    from facegan.probes import report as probe_report
+    from facegan.probes.scores import score
 
     network = _cnn(cfg, hp, device, data, task, out)
     images_of = partial(data.images, device=network.device)
-    logits = features.read_all(network.logits, images_of, task.rows[task.test], "Test images")
+    logits = read_all(network.logits, images_of, task.rows[task.test], "Test images")
     answers = logits.numpy()
     truth = task.targets[task.test]
     if cfg.classify.probe == "cnn":
         probe_report.confusion(answers, truth, task.problem, out)
-    return probes.score(answers, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
+    return score(answers, truth, task.problem, cfg.classify.bootstrap, cfg.seed)
 
 
 def _cnn(
@@ -305,9 +304,9 @@ def _cnn(
     """
     import pytorch_lightning as pl
 
-    from facegan.classifier import load_classifier
-    from facegan.classifier_training import train_classifier
-    from facegan.extractors import NETWORKS
+    from facegan.features.classifier import load_classifier
+    from facegan.features.extractors import NETWORKS
+    from facegan.probes.network import train_classifier
 
     if cfg.cnn.ckpt:
         return _given_cnn(cfg, hp, device, task)
@@ -331,7 +330,7 @@ def _cnn(
 
 
 def _given_cnn(cfg: DictConfig, hp: Any, device: Any, task: Task) -> "Classifier":
-    from facegan.classifier import load_classifier
+    from facegan.features.classifier import load_classifier
 
     found = load_classifier(Path(str(cfg.cnn.ckpt)), device)
     classes = None if task.problem.classes is None else list(task.problem.classes)
@@ -355,7 +354,7 @@ def _made_from(cfg: DictConfig, hp: Any, data: "ImageDataModule", task: Task) ->
 def _untrained_cnn(cfg: DictConfig, hp: Any, task: Task, made_from: str) -> "Classifier":
     import torch
 
-    from facegan.classifier import Classifier, balancing
+    from facegan.features.classifier import Classifier, balancing
 
     problem, targets = task.problem, torch.from_numpy(task.targets[task.train])
     multiclass = problem.classes is not None
@@ -380,21 +379,21 @@ def _untrained_cnn(cfg: DictConfig, hp: Any, task: Task, made_from: str) -> "Cla
     )
 
 
-# ---------------------------------------------------------------------- over the training
-
-
 def _curve(
     cfg: DictConfig, gan: "GAN", path: Path, data: "ImageDataModule", task: Task, out: Path
 ) -> None:
     """Probe and clusters of the untrained discriminator and of every checkpoint beside ``path``."""
-    from facegan import clustering, probe_report
-    from facegan.checkpoint import load_gan, read_checkpoint
-    from facegan.clustering import Labels
+    from facegan.clusters.kmeans import k_means
+    from facegan.clusters.scores import scores as cluster_scores
+    from facegan.clusters.settings import Settings
+    from facegan.data.labels import Labels
+    from facegan.gan.checkpoint import load_gan, read_checkpoint
+    from facegan.probes import report as probe_report
 
     found = ((read_checkpoint(p)["images_seen"], p) for p in path.parent.glob("*.ckpt"))
     seen = {0: None} | dict(sorted(found))
     rows: list[dict[str, Any]] = []
-    usual = clustering.Settings()
+    usual = Settings()
     labels = Labels(
         data.store.labels[task.rows[task.test]][:, task.columns],
         task.problem.names,
@@ -410,8 +409,8 @@ def _curve(
         _, scores = _probed(cfg, points, task, task.train.stop)
         white = points[task.test][:, : usual.components]
         white = (white - white.mean(0)) / white.std(0).clamp_min(1e-12)
-        clusters = clustering.k_means(white.numpy(), usual.k, seed=cfg.seed)
-        agreement = clustering.scores(white.numpy(), clusters, labels)
+        clusters = k_means(white.numpy(), usual.k, seed=cfg.seed)
+        agreement = cluster_scores(white.numpy(), clusters, labels)
         nmi = {key: agreement[key] for key in agreement if key.startswith("nmi/")}
         overall = probe_report.overall(scores)
         rows.append({"images_seen": images, **probe_report.flat(overall), **nmi})
@@ -420,28 +419,26 @@ def _curve(
     log.info("Curves are in %s", out)
 
 
-# ---------------------------------------------------------------------- labels for new pictures
-
-
 def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     """Say what attributes pictures, or a generator's, have, beside those of the real images."""
     import numpy as np
 
-    from facegan import features, probe_report
-    from facegan.checkpoint import usable_device
-    from facegan.classifier import load_classifier, predict
-    from facegan.extractors import network_of
+    from facegan.features.classifier import load_classifier, predict
+    from facegan.features.extractors import network_of
+    from facegan.features.stream import read_all
+    from facegan.gan.checkpoint import usable_device
+    from facegan.probes import report as probe_report
 
     source = Path(str(cfg.label)).expanduser()
     expect(source.exists(), f"There is nothing at label={source}.")
     if cfg.cnn.ckpt:
         saved = Path(str(cfg.cnn.ckpt))
     else:
-        data = config.build_data(cfg, hp)
+        data = build_data(cfg, hp)
         saved = network_of(data.store.path, cfg.classify.attributes or data.label_names, "cnn.ckpt")
     network = load_classifier(saved, usable_device(cfg.device))
     names, images_of = _pictures(cfg, source, network)
-    logits = features.read_all(network.logits, images_of, np.arange(len(names)), "Labelling")
+    logits = read_all(network.logits, images_of, np.arange(len(names)), "Labelling")
     heads = network.hp.classes or network.hp.names
     found = predict(logits, network.hp.classes is not None).numpy()
     rows = [
@@ -458,8 +455,8 @@ def _pictures(
     cfg: DictConfig, source: Path, network: "Classifier"
 ) -> tuple[Sequence[str], "Images"]:
     """Names, and the function from their numbers to images, of a directory or of a generator."""
-    from facegan.checkpoint import load_gan
-    from facegan.latent import sample_latents
+    from facegan.gan.checkpoint import load_gan
+    from facegan.gan.latents import sample_latents
 
     hp = network.hp
     if source.is_file() or last_checkpoint(source).is_file():
@@ -472,12 +469,12 @@ def _pictures(
         z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
         names = [f"{number:06d}" for number in range(len(z))]
         return names, lambda numbers: gan.sample(z[numbers])
-    data = config.pictures_in(source, cfg, hp, "labelled")
+    data = pictures_in(source, cfg, hp, "labelled")
     return data.store.names, partial(data.images, device=network.device)
 
 
 def main() -> None:
-    config.run(classify, "classify", overrides.with_data_of_the_run)
+    run(classify, "classify", with_data_of_the_run)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from facegan import config, overrides
+from facegan.cli.conf import build
+from facegan.cli.inputs import build_data, out_dir, pictures_in
+from facegan.cli.run import run
+from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError, expect, expect_seed
 from facegan.files import replacing, write_csv, write_json
 from facegan.run_dir import run_dir_of
 
-if TYPE_CHECKING:  # at run time only once there is something to cluster: --help must be quick
+if TYPE_CHECKING:
     import numpy as np
 
-    from facegan.clustering import Clusters, Result, Settings
-    from facegan.gan import GAN
-    from facegan.points import Points
-
+    from facegan.clusters.analysis import Result
+    from facegan.clusters.kmeans import Clusters
+    from facegan.clusters.points import Points
+    from facegan.clusters.settings import Settings
+    from facegan.gan.gan import GAN
 log = logging.getLogger(__name__)
 
 MAPPED = 2000  # images in map.png
@@ -31,12 +35,12 @@ def cluster(cfg: DictConfig) -> None:
     """Cluster the images of ``cfg.dataset`` and write everything about it into ``cfg.out``."""
     expect(cfg.ckpt is not None, "Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
     expect_seed("seed", cfg.seed)
-    from facegan.checkpoint import load_gan
+    from facegan.gan.checkpoint import load_gan
 
-    settings: Settings = config.build(cfg, "clustering")
+    settings: Settings = build(cfg, "clustering")
     gan, path = load_gan(cfg.ckpt, cfg.device)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
-    out = config.out_dir(cfg, run_dir_of(path) / "clusters" / name)
+    out = out_dir(cfg, run_dir_of(path) / "clusters" / name)
     if cfg.predict is not None:
         _predict(cfg, gan, out)
     else:
@@ -44,24 +48,27 @@ def cluster(cfg: DictConfig) -> None:
 
 
 def _study(cfg: DictConfig, gan: "GAN", settings: "Settings", path: Path, out: Path) -> None:
-    from facegan import cluster_report, clustering, media
-    from facegan.points import chosen_labels, read_points
+    from facegan.clusters import report as cluster_report
+    from facegan.clusters.analysis import analyse
+    from facegan.clusters.map import embed
+    from facegan.clusters.points import chosen_labels, read_points
+    from facegan.pictures.sheets import save_png
 
-    data = config.build_data(cfg, gan.hp)
+    data = build_data(cfg, gan.hp)
     rows = data.subset(settings.split, settings.n, settings.seed)
     labels = chosen_labels(data, rows, settings)
     points = read_points(settings, data, gan, rows, labels)
     log.info("Clustering %s images …", f"{len(rows):,}")
-    result = clustering.analyse(points.real, labels, settings, generated=points.generated)
+    result = analyse(points.real, labels, settings, generated=points.generated)
     if result.clusters.k < settings.k:
         log.warning("There are only %d different points, and so clusters.", result.clusters.k)
 
     sheet = cluster_report.sheet(
         result, lambda numbers: data.raw_images(rows[numbers]), points.images_of
     )
-    media.save_png(sheet, out / "sheet.png")
-    layout = clustering.embed(result.points[:MAPPED], settings.seed)
-    media.save_png(cluster_report.attribute_map(result, layout), out / "map.png")
+    save_png(sheet, out / "sheet.png")
+    layout = embed(result.points[:MAPPED], settings.seed)
+    save_png(cluster_report.attribute_map(result, layout), out / "map.png")
     cluster_report.write_table(result, out / "attributes.csv")
     write_csv(
         out / "assignments.csv",
@@ -90,16 +97,13 @@ def _assigned(names: list[str], points: "np.ndarray", clusters: "Clusters") -> l
     ]
 
 
-# ---------------------------------------------------------------------- saved clusters
-
-
 def _save_clusters(
     path: Path, settings: "Settings", points: "Points", result: "Result", images_seen: int
 ) -> None:
     """``centroids`` (k, c) and all that turns an image into a point to compare with them."""
     import numpy as np
 
-    from facegan import features
+    from facegan.features.reading import statistics
 
     arrays: dict[str, Any] = {
         "centroids": result.clusters.centroids,
@@ -114,7 +118,7 @@ def _save_clusters(
     if points.reduction is not None:
         arrays |= {"mean": points.reduction.mean, "matrix": points.reduction.matrix}
     if points.network is not None:
-        measured = features.statistics(points.network)
+        measured = statistics(points.network)
         arrays |= {f"batch_norm/{name}": value for name, value in measured.items()}
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
@@ -125,8 +129,12 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
     import numpy as np
     import torch
 
-    from facegan import cluster_report, features, media
-    from facegan.clustering import Clusters
+    from facegan.clusters import report as cluster_report
+    from facegan.clusters.kmeans import Clusters
+    from facegan.features.reading import reader, with_statistics
+    from facegan.features.reduction import Reduction
+    from facegan.features.stream import stream, with_progress
+    from facegan.pictures.sheets import save_png
 
     saved = out / "centroids.npz"
     expect(
@@ -144,7 +152,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
     )
     prefix = "batch_norm/"
     measured = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-    data = config.pictures_in(pictures, cfg, gan.hp, "predicted")
+    data = pictures_in(pictures, cfg, gan.hp, "predicted")
     rows = np.arange(len(data.store))
     network = None
     if str(arrays["space"]) == "features":
@@ -155,16 +163,14 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         if int(arrays["images_seen"]) != gan.images_seen:
             raise other
         try:
-            network = features.with_statistics(gan.discriminator, measured)
+            network = with_statistics(gan.discriminator, measured)
         except (KeyError, RuntimeError) as error:
             raise other from error
     layers = arrays["layers"].tolist() or None
-    read = features.reader(str(arrays["space"]), network, layers)
-    reduction = features.Reduction(
-        torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["matrix"])
-    )
-    stream = features.stream(read, lambda part: data.images(part, gan.device), rows)
-    chunks = features.with_progress(stream, rows, "Assigning")
+    read = reader(str(arrays["space"]), network, layers)
+    reduction = Reduction(torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["matrix"]))
+    vectors = stream(read, lambda part: data.images(part, gan.device), rows)
+    chunks = with_progress(vectors, rows, "Assigning")
     points = torch.cat([reduction(chunk.cpu()) for chunk in chunks]).numpy()
 
     clusters = Clusters(arrays["centroids"], np.zeros(0, np.int64), 0.0)
@@ -181,13 +187,13 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
         )
     ]
     sheet = cluster_report.contact_sheet(points, clusters, captions, data.raw_images)
-    media.save_png(sheet, out / "predictions.png")
+    save_png(sheet, out / "predictions.png")
     log.info("\n".join(caption.replace("\n", "; ", 1).replace("\n", ", ") for caption in captions))
     log.info("%s pictures assigned: %s", f"{len(rows):,}", out / "predictions.csv")
 
 
 def main() -> None:
-    config.run(cluster, "cluster", overrides.with_data_of_the_run)
+    run(cluster, "cluster", with_data_of_the_run)
 
 
 if __name__ == "__main__":

@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from facegan import __version__, config, overrides
+from facegan import __version__
+from facegan.cli.inputs import build_data, image_shape, out_dir, pictures_in
+from facegan.cli.run import run
+from facegan.cli.run_data import settings_of_data, with_data_of_the_run
 from facegan.errors import expect, expect_list
 from facegan.files import expect_writable, write_json
 from facegan.run_dir import run_dir_of
 
-if TYPE_CHECKING:  # at run time only once there is something to evaluate: --help must be quick
+if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
 
-    from facegan.data.base import ImageDataModule
-    from facegan.quality import Result, Ruler, Settings
-
+    from facegan.data.module import ImageDataModule
+    from facegan.quality.ruler import Ruler
+    from facegan.quality.scores import Result
+    from facegan.quality.settings import Settings
 log = logging.getLogger(__name__)
 
 SHOWN = 64  # images in generated.png
@@ -58,7 +62,7 @@ def evaluate(cfg: DictConfig) -> None:
         expect(len(cfg.compare) == 2, f"compare takes two runs, not {len(cfg.compare)}.")
         _compare(cfg, settings)
         return
-    from facegan import quality_report
+    from facegan.quality import report as quality_report
 
     subject, data = _pictures(cfg) if cfg.samples is not None else _generator(cfg, cfg.ckpt)
     ruler = _ruler(settings, data, subject)
@@ -70,7 +74,7 @@ def evaluate(cfg: DictConfig) -> None:
 
 
 def _settings(cfg: DictConfig) -> "Settings":
-    from facegan.quality import Settings
+    from facegan.quality.settings import Settings
 
     names = ("metrics", "n", "real", "split", "extractor", "kid_subsets", "kid_subset_size", "seed")
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
@@ -80,7 +84,7 @@ def _settings(cfg: DictConfig) -> "Settings":
 def _ruler(settings: "Settings", data: "ImageDataModule", subject: Subject) -> "Ruler":
     from dataclasses import replace
 
-    from facegan.quality import Ruler
+    from facegan.quality.ruler import Ruler
 
     return Ruler(replace(settings, n=len(subject.numbers)), data, subject.device)
 
@@ -92,7 +96,9 @@ def _measure(ruler: "Ruler", subject: Subject) -> "Result":
 
 def _write(ruler: "Ruler", subject: Subject, result: "Result") -> None:
     """``evaluation.json``, with pictures of what was measured."""
-    from facegan import media, quality_report
+    from facegan.pictures.scaling import to_uint8
+    from facegan.pictures.sheets import grid, save_png
+    from facegan.quality import report as quality_report
 
     network = {"name": ruler.extractor.name, "weights": ruler.extractor.key}
     scores = {name: score.content() for name, score in result.scores.items()}
@@ -101,16 +107,13 @@ def _write(ruler: "Ruler", subject: Subject, result: "Result") -> None:
     facts = {**subject.facts, "seed": ruler.settings.seed, **real}
     write_json(subject.out / "evaluation.json", {**facts, "extractor": network, **scores})
     quality_report.write(result, subject.images_of, subject.numbers, ruler.data, subject.out)
-    shown = media.to_uint8(subject.images_of(subject.numbers[:SHOWN]).cpu())
-    media.save_png(media.grid(shown), subject.out / "generated.png")
+    shown = to_uint8(subject.images_of(subject.numbers[:SHOWN]).cpu())
+    save_png(grid(shown), subject.out / "generated.png")
 
 
 def _against(ruler: "Ruler", subject: Subject) -> str:
     real = f"{len(ruler.rows):,} real images of {ruler.data.name}"
     return f"{len(subject.numbers):,} generated against {real}"
-
-
-# ---------------------------------------------------------------------- what is evaluated
 
 
 def _facts() -> dict[str, Any]:
@@ -126,8 +129,8 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
     """The averaged generator of a checkpoint, and the data of its run."""
     import numpy as np
 
-    from facegan.checkpoint import load_gan
-    from facegan.latent import sample_latents
+    from facegan.gan.checkpoint import load_gan
+    from facegan.gan.latents import sample_latents
 
     gan, path = load_gan(str(ckpt), cfg.device)
     z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
@@ -144,23 +147,23 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
         images_of=lambda numbers: gan.sample(z[numbers]),
         numbers=np.arange(cfg.n),
         device=gan.device,
-        out=config.out_dir(cfg, run_dir / "evaluation" / path.stem),
+        out=out_dir(cfg, run_dir / "evaluation" / path.stem),
         facts=facts,
     )
-    return subject, config.build_data(cfg, gan.hp)
+    return subject, build_data(cfg, gan.hp)
 
 
 def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:
     """A directory of pictures, by any generator."""
     import numpy as np
 
-    from facegan.checkpoint import usable_device
+    from facegan.gan.checkpoint import usable_device
 
-    hp = config.image_shape(cfg, "samples=DIR")
+    hp = image_shape(cfg, "samples=DIR")
     folder = Path(str(cfg.samples)).expanduser()
     expect(folder.is_dir(), f"samples={folder} is not a directory.")
-    data = config.build_data(cfg, hp)
-    pictures = config.pictures_in(folder, cfg, hp, "samples")
+    data = build_data(cfg, hp)
+    pictures = pictures_in(folder, cfg, hp, "samples")
     there = len(pictures.store)
     device = usable_device(cfg.device)
     numbers = np.random.default_rng(cfg.seed).permutation(there)[: cfg.n]
@@ -169,19 +172,17 @@ def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:
         images_of=partial(pictures.images, device=device),
         numbers=numbers,
         device=device,
-        out=config.out_dir(cfg, folder.parent / f"{folder.name}_evaluation"),
+        out=out_dir(cfg, folder.parent / f"{folder.name}_evaluation"),
         facts=_facts() | {"samples": str(folder), "n": len(numbers), "of": there},
     )
     return subject, data
 
 
-# ---------------------------------------------------------------------- two of them
-
-
 def _compare(cfg: DictConfig, settings: "Settings") -> None:
     """Two generators on the same latents, and whether their scores differ by more than noise."""
-    from facegan import media, quality_report
-    from facegan.metrics.uncertainty import paired_difference
+    from facegan.pictures.sheets import save_png
+    from facegan.quality import report as quality_report
+    from facegan.quality.metrics.uncertainty import paired_difference
 
     (first, data), (second, theirs) = (_generator(cfg, ckpt) for ckpt in cfg.compare)
     shapes = [(part.image_size, part.channels) for part in (data, theirs)]
@@ -198,7 +199,7 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
     )
     if first.name == second.name:  # jobs of two sweeps
         first.name, second.name = map(str, cfg.compare)
-    out = config.out_dir(cfg, first.out / f"against_{second.name.replace('/', '_')}")
+    out = out_dir(cfg, first.out / f"against_{second.name.replace('/', '_')}")
     first.out, second.out = out / "first", out / "second"  # each keeps its own evaluation
     _warn_of_other_data(first, second)
     ruler = _ruler(settings, data, first)
@@ -231,7 +232,7 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
     named = {"first": first.facts, "second": second.facts, "level": threshold}
     write_json(out / "comparison.json", {**named, **rows})
     sheet = quality_report.pairs(first.images_of, second.images_of, (first.name, second.name))
-    media.save_png(sheet, out / "comparison.png")
+    save_png(sheet, out / "comparison.png")
     log.info(
         "%s, the same latents for both:\n%s\nErrors are of the choice of images alone: the same "
         "training with another seed mostly differs by more.\nEverything is in %s",
@@ -241,7 +242,7 @@ def _compare(cfg: DictConfig, settings: "Settings") -> None:
 
 def _warn_of_other_data(first: Subject, second: Subject) -> None:
     ours, theirs = (
-        overrides.settings_of_data(Path(subject.facts["checkpoint"])) for subject in (first, second)
+        settings_of_data(Path(subject.facts["checkpoint"])) for subject in (first, second)
     )
     if ours is None or theirs is None:
         return
@@ -254,7 +255,7 @@ def _warn_of_other_data(first: Subject, second: Subject) -> None:
 
 
 def _better(name: str, difference: float) -> str | None:
-    from facegan.metrics import better
+    from facegan.quality.names import better
 
     direction = better(name)
     if direction is None:
@@ -273,7 +274,7 @@ def _verdict(row: dict[str, Any], first: str, second: str) -> str:
 
 
 def main() -> None:
-    config.run(evaluate, "evaluate", overrides.with_data_of_the_run)
+    run(evaluate, "evaluate", with_data_of_the_run)
 
 
 if __name__ == "__main__":

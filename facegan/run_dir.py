@@ -1,7 +1,5 @@
 """Where things lie in a run directory, and who may write there."""
 
-import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +15,6 @@ RESULT = "result.json"  # how the run ended
 def last_checkpoint(run_dir: str | Path) -> Path:
     """The file that a run goes on from, and that is meant where a run directory is named."""
     return Path(run_dir) / "checkpoints" / "last.ckpt"
-
-
-def assignment(key: str, path: str | Path) -> str:
-    """``key=path`` as it can be pasted into a shell: Hydra wants quotes of its own around some."""
-    if re.fullmatch(r"[\w./:\\-]+", str(path), re.ASCII):
-        return f"{key}={path}"
-    return shlex.quote(f"{key}={quoted(str(path))}")
-
-
-def quoted(text: str) -> str:
-    """A string as Hydra's command line reads it, whatever is in it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 @contextmanager

@@ -18,7 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from facegan import __version__, config, launch, overrides, sweep
+from facegan import __version__
+from facegan.cli.conf import build, output_dir
+from facegan.cli.resume import record, save, with_resumed_overrides
+from facegan.cli.run import resolved, run
+from facegan.cli.sweep import own_gpus
 from facegan.errors import (
     InputError,
     OccupiedError,
@@ -31,15 +35,19 @@ from facegan.errors import (
     interruptible,
 )
 from facegan.files import write_json
-from facegan.run_dir import RESULT, assignment, discard, is_new, last_checkpoint, reserved
+from facegan.launch.devices import num_devices
+from facegan.launch.environment import leads, rank, restarted, started
+from facegan.launch.processes import reconnect, run_ranks
+from facegan.quoting import assignment
+from facegan.run_dir import RESULT, discard, is_new, last_checkpoint, reserved
+from facegan.training.memory import keep_freed_memory
 
-if TYPE_CHECKING:  # at run time only once there is something to train: --help must be quick
+if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
-    from facegan.callbacks.objective import Objective
-    from facegan.data.base import ImageDataModule
-    from facegan.gan import GAN
-
+    from facegan.data.module import ImageDataModule
+    from facegan.gan.gan import GAN
+    from facegan.training.callbacks.objective import Objective
 log = logging.getLogger(__name__)
 
 # What has to be the same for a checkpoint's weights to fit.
@@ -60,13 +68,13 @@ def train(cfg: DictConfig) -> float | None:
     """
     with _own_run_dir(cfg):
         _check_values(cfg)
-        processes = launch.num_devices(cfg.trainer.devices, cfg.trainer.accelerator)
-        with sweep.own_gpus(cfg, processes):
-            if processes > 1 and not launch.started():
-                launch.run_ranks(config.resolved(cfg), processes)
+        processes = num_devices(cfg.trainer.devices, cfg.trainer.accelerator)
+        with own_gpus(cfg, processes):
+            if processes > 1 and not started():
+                run_ranks(resolved(cfg), processes)
             else:
                 _train(cfg)
-    if launch.rank() > 0:
+    if rank() > 0:
         return None
     return json.loads((Path(cfg.run_dir) / RESULT).read_text())["objective"]
 
@@ -74,12 +82,12 @@ def train(cfg: DictConfig) -> float | None:
 @contextlib.contextmanager
 def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
     """Have ``cfg.run_dir`` to this run alone, and in it, if the run is new, its configuration."""
-    if not launch.leads():
+    if not leads():
         yield
         return
-    run_dir, goes_on = Path(cfg.run_dir), cfg.resume.dir is not None or launch.restarted()
+    run_dir, goes_on = Path(cfg.run_dir), cfg.resume.dir is not None or restarted()
     # A machine that has died may hold a lock for minutes on a network's file system.
-    with reserved(run_dir, patience=300 if launch.restarted() else 0):
+    with reserved(run_dir, patience=300 if restarted() else 0):
         # A run killed before its first checkpoint has nothing to go on with: it starts anew.
         last = last_checkpoint(run_dir)  # the best is written before it
         if not goes_on and (last.exists() or (run_dir / RESULT).exists()):
@@ -89,7 +97,7 @@ def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
             )
         new = is_new(run_dir)
         if cfg.resume.dir is None:
-            overrides.save(cfg)
+            save(cfg)
         try:
             yield
         except InputError:
@@ -103,34 +111,35 @@ def _train(cfg: DictConfig) -> None:
     import pytorch_lightning as pl
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-    from facegan.callbacks.checkpoints import SaveOnSignal
-    from facegan.callbacks.history import History
-    from facegan.callbacks.objective import Objective
-    from facegan.loggers import TensorBoardLogger, finish
-    from facegan.sync_batchnorm import convert_sync_batchnorm
+    from facegan.networks.batch_norm import convert_sync_batchnorm
+    from facegan.training.callbacks.checkpoints import SaveOnSignal
+    from facegan.training.callbacks.history import History
+    from facegan.training.callbacks.objective import Objective
+    from facegan.training.loggers.tensorboard import TensorBoardLogger
+    from facegan.training.loggers.wandb import finish
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    _keep_freed_memory()
-    model: GAN = config.build(cfg, "model")
-    data: ImageDataModule = config.build(cfg, "dataset")
+    keep_freed_memory()
+    model: GAN = build(cfg, "model")
+    data: ImageDataModule = build(cfg, "dataset")
     _check_precision(model, cfg)
     checkpoint = _checkpoint_to_start_from(cfg)
     path = checkpoint["path"] if checkpoint else None
-    callbacks = list((config.build(cfg, "callbacks") or {}).values())
+    callbacks = list((build(cfg, "callbacks") or {}).values())
     if not cfg.trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     callbacks.sort(key=_callback_order)
     objective = Objective(cfg.objective.metric, cfg.objective.mode)
     _check_objective(cfg, callbacks)
-    history = History(cfg.run_dir, _is_resuming(cfg), partial(overrides.record, cfg))
+    history = History(cfg.run_dir, _is_resuming(cfg), partial(record, cfg))
     callbacks = [history, *callbacks, objective]
-    loggers = list((config.build(cfg, "logger") or {}).values())
+    loggers = list((build(cfg, "logger") or {}).values())
     before = checkpoint["images_seen"] if checkpoint else 0
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger) and _is_resuming(cfg):
             logger.go_on_after(before)
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
-    trainer: Trainer = config.build(
+    trainer: Trainer = build(
         cfg,
         "trainer",
         callbacks=callbacks,
@@ -146,7 +155,7 @@ def _train(cfg: DictConfig) -> None:
     if trainer.is_global_zero:
         _announce(cfg, model, data, trainer)
     began = perf_counter()
-    launch.reconnect(trainer.strategy.root_device)
+    reconnect(trainer.strategy.root_device)
     try:
         with interruptible(lambda: f"{model.images_seen:,} images seen, and not all of them saved"):
             trainer.fit(model, data, ckpt_path=path, weights_only=True)
@@ -224,12 +233,12 @@ def _check_values(cfg: DictConfig) -> None:
         expect_number("trainer.limit_train_batches", cfg.trainer.limit_train_batches, low=1e-9)
     expect_int("trainer.num_nodes", cfg.trainer.num_nodes, at_least=1)
     expect(
-        cfg.trainer.num_nodes == 1 or launch.started(),
+        cfg.trainer.num_nodes == 1 or started(),
         "trainer.num_nodes needs somebody who starts the processes on all machines: use torchrun "
         "or srun, which also say how many there are.",
     )
     expect(
-        cfg.run_dir == (config.output_dir() or cfg.run_dir),
+        cfg.run_dir == (output_dir() or cfg.run_dir),
         "run_dir follows from hydra.run.dir: set that instead.",
     )
     for key, value in {"ckpt": cfg.ckpt, "resume": cfg.resume.dir}.items():
@@ -243,8 +252,8 @@ def _check_values(cfg: DictConfig) -> None:
 
 def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
     """What a search or early stopping waits for has to be measured: say so before training."""
-    from facegan.callbacks.objective import EarlyStopping
-    from facegan.gan import METRICS
+    from facegan.gan.gan import METRICS
+    from facegan.training.callbacks.objective import EarlyStopping
 
     watched = cfg.searched or any(isinstance(c, EarlyStopping) for c in callbacks)
     family = cfg.objective.metric.partition("/")[0]
@@ -280,7 +289,7 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
     start = cfg.run_dir if _is_resuming(cfg) else cfg.ckpt
     if start is None:
         return None
-    from facegan.checkpoint import read_checkpoint
+    from facegan.gan.checkpoint import read_checkpoint
 
     try:
         checkpoint = read_checkpoint(start)
@@ -311,12 +320,12 @@ def _checkpoint_to_start_from(cfg: DictConfig) -> dict[str, Any] | None:
 def _is_resuming(cfg: DictConfig) -> bool:
     """Whether this is the same run as before: resumed, or started again by torchrun or SLURM."""
     there = last_checkpoint(cfg.run_dir).is_file()
-    return cfg.resume.dir is not None or (launch.restarted() and there)
+    return cfg.resume.dir is not None or (restarted() and there)
 
 
 def _fallback_checkpoint(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:
     """The newest whole checkpoint in ``directory`` if ``fallback``; else an error that names it."""
-    from facegan.checkpoint import read_checkpoint
+    from facegan.gan.checkpoint import read_checkpoint
 
     whole = []
     for path in directory.glob("*.ckpt"):
@@ -329,24 +338,6 @@ def _fallback_checkpoint(directory: Path, error: InputError, fallback: bool) -> 
     expect(fallback, f"{error} To go on from {seen}, set resume.fallback=true.")
     log.warning("%s Going on from %s.", error, seen)
     return newest
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory: each step allocates the same hundreds of MB again.
-
-    Without it every training step on a CPU faults its pages in anew, which costs up to a third
-    of its time. Other C libraries are left alone.
-    """
-    import ctypes
-
-    try:
-        libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018  # there is one only in glibc
-        trim_threshold, mmap_max = -1, -4  # from malloc.h
-        libc.mallopt(trim_threshold, 2**31 - 1)
-        libc.mallopt(mmap_max, 0)
-    except (OSError, AttributeError, TypeError):
-        pass
 
 
 def _announce(cfg: DictConfig, model: "GAN", data: "ImageDataModule", trainer: Any) -> None:
@@ -423,7 +414,7 @@ def _conclude(cfg: DictConfig, model: "GAN", trainer: Any) -> None:
 
 def _best(trainer: Any) -> Iterator[str]:
     """A line for the checkpoint that a metric has chosen: where, how good and from when."""
-    from facegan.checkpoint import read_checkpoint
+    from facegan.gan.checkpoint import read_checkpoint
 
     for callback in trainer.checkpoint_callbacks:
         path = Path(callback.best_model_path)
@@ -435,7 +426,7 @@ def _best(trainer: Any) -> Iterator[str]:
 
 
 def main() -> None:
-    config.run(train, "config", overrides.with_resumed_overrides)
+    run(train, "config", with_resumed_overrides)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from facegan import classify
-from facegan.classifier import Classifier
-from facegan.classifier_training import train_classifier
+from facegan.features.classifier import Classifier
 from facegan.files import read_csv
+from facegan.probes.network import train_classifier
 
 Run = Callable[..., tuple[int, str]]
 

@@ -46,8 +46,8 @@ def test_single_settings_of_the_data_can_be_changed(run: Run, trained: Path, tmp
 def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
     run: Run, trained: Path, data_dir: Path, tmp_path: Path
 ):
-    from facegan.data.store import Store
-    from facegan.media import picture
+    from facegan.data.packing.store import Store
+    from facegan.pictures.sheets import picture
 
     run(cluster, f"ckpt={trained}", *SMALL)
     out = trained / "clusters" / "last"
@@ -136,8 +136,9 @@ def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
 
 
 def test_classes_are_no_quantities():
-    from facegan.clustering import Labels, Settings
-    from facegan.points import read_points
+    from facegan.clusters.points import read_points
+    from facegan.clusters.settings import Settings
+    from facegan.data.labels import Labels
 
     labels = Labels(np.array([[0], [2], [1], [2]]), ["digit"])
     points = read_points(Settings(space="attributes"), None, None, np.arange(4), labels).real

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facegan import classify, evaluate, sample
 from facegan.errors import InputError
-from facegan.extractors import load_extractor
+from facegan.features.extractors import load_extractor
 
 Run = Callable[..., tuple[int, str]]
 
@@ -97,8 +97,8 @@ def test_a_folder_of_pictures_is_scored_with_the_same_ruler(
 
 @pytest.mark.slow
 def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Path):
-    from facegan.data.synthetic import Synthetic
-    from facegan.media import picture
+    from facegan.data.sources.synthetic import Synthetic
+    from facegan.pictures.sheets import picture
 
     data = Synthetic(n=1200, image_size=16, data_dir=str(tmp_path / "data"))
     copies = tmp_path / "copies"
@@ -150,7 +150,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 
 
 def test_a_network_for_another_size_is_refused(run: Run, trained: Path, tmp_path: Path):
-    from facegan.classifier import Classifier
+    from facegan.features.classifier import Classifier
 
     network = Classifier(32, 3, 4, ["Smiling"], [0], [0.5])
     path = tmp_path / "larger.ckpt"
@@ -234,7 +234,7 @@ def test_a_comparison_takes_two_runs(run: Run, given: str, sentence: str):
 
 
 def test_a_networks_answers_come_after_its_features():
-    from facegan.extractors import Extractor
+    from facegan.features.extractors import Extractor
 
     read = Extractor("cnn", "key", lambda images: images.flatten(1), 2, ("0", "1"), multiclass=True)
     vectors = torch.arange(12.0).reshape(2, 6)

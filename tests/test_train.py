@@ -17,9 +17,9 @@ from PIL import Image
 
 from facegan import sample as sample_module
 from facegan import train as train_module
-from facegan.callbacks.progress import Throughput
-from facegan.callbacks.samples import Samples
-from facegan.gan import GAN
+from facegan.gan.gan import GAN
+from facegan.training.callbacks.progress import Throughput
+from facegan.training.callbacks.samples import Samples
 
 
 def rows(run_dir: Path) -> list[dict[str, str]]:

@@ -25,11 +25,11 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 from tqdm import trange
 
-from facegan.data.celeba import CelebA
-from facegan.data.parallel import available_cpus
-from facegan.data.readers import FolderFiles, PictureReader
-from facegan.data.source import Source
-from facegan.data.store import prepare
+from facegan.data.packing.parallel import available_cpus
+from facegan.data.packing.readers import FolderFiles, PictureReader
+from facegan.data.packing.source import Source
+from facegan.data.packing.store import prepare
+from facegan.data.sources.celeba import CelebA
 
 ROUNDS, PICTURES, SIZE, CROP, BATCH = 5, 4_000, 64, 178, 64
 

@@ -19,8 +19,9 @@ import torch
 from step import textbook_networks, textbook_step
 from tqdm import trange
 
-from facegan import media
-from facegan.data.celeba import CelebA
+from facegan.data.sources.celeba import CelebA
+from facegan.pictures.scaling import to_uint8
+from facegan.pictures.sheets import picture, save_png
 
 BATCH, IMAGES = 64, 10_000
 METRICS = ("fd_cnn", "kd_cnn", "precision_cnn", "recall_cnn", "density_cnn", "coverage_cnn")
@@ -85,9 +86,9 @@ def textbook(options: argparse.Namespace) -> int:
     directory.mkdir(parents=True)
     with torch.no_grad():
         for start in trange(0, IMAGES, BATCH, unit_scale=BATCH, unit="face", disable=None):
-            for number, image in enumerate(media.to_uint8(G(torch.randn(BATCH, 100))), start):
+            for number, image in enumerate(to_uint8(G(torch.randn(BATCH, 100))), start):
                 if number < IMAGES:
-                    media.save_png(media.picture(image), directory / f"{number:06d}.png")
+                    save_png(picture(image), directory / f"{number:06d}.png")
     return seen
 
 

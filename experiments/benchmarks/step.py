@@ -41,7 +41,7 @@ CONTENDERS = ("textbook", "textbook, memory kept", "bare, direct", "bare", "face
 
 def textbook_networks(size: int, width: int) -> tuple[nn.Module, nn.Module]:
     """G and D of facegan's shapes by PyTorch's own convolutions, with a sigmoid at the end of D."""
-    from facegan.networks import base_size, default_blocks, init_weights
+    from facegan.networks.dcgan import base_size, default_blocks, init_weights
 
     blocks = default_blocks(size)
     base, maps = base_size(size, blocks), [width * 2**n for n in range(blocks)]
@@ -89,8 +89,8 @@ def textbook_step(
 def bare_step(
     size: int, width: int, device: torch.device, precision: str, compiled: bool
 ) -> Callable[[torch.Tensor], None]:
-    from facegan import ema
-    from facegan.gan import GAN
+    from facegan.gan.ema import update_average
+    from facegan.gan.gan import GAN
 
     gan = GAN(image_size=size, width_g=width, width_d=width).to(device)
     optimizer_d, optimizer_g = gan.configure_optimizers()
@@ -115,7 +115,7 @@ def bare_step(
         loss_g.backward()
         optimizer_g.step()
         gan.discriminator.requires_grad_(True)
-        ema.update_average(gan.generator_ema, gan.generator, 0.99)
+        update_average(gan.generator_ema, gan.generator, 0.99)
 
     return step
 
@@ -126,21 +126,21 @@ def lightning_steps(
     """facegan.train itself, handing over to the other contenders between its steps."""
     import pytorch_lightning as pl
 
-    from facegan import train
+    from facegan.train import config, main
 
     class Pause(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
             if not block():
                 trainer.should_stop = True
 
-    build = train.config.build
+    build = config.build
 
     def with_pause(cfg: Any, key: str, **arguments: Any) -> Any:
         if key == "trainer":
             arguments["callbacks"].append(Pause())
         return build(cfg, key, **arguments)
 
-    train.config.build = with_pause
+    config.build = with_pause
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         sys.argv = [
             "train",
@@ -152,13 +152,13 @@ def lightning_steps(
             f"hydra.run.dir={folder}/run",
         ]
         sys.stdout = sys.stderr = nowhere  # the progress bar costs what it costs, unseen
-        train.main()
+        main()
 
 
 def contend(name: str, options: argparse.Namespace) -> None:
     """On each line on standard input: time ``steps`` steps, print the seconds and the peak MiB."""
-    from facegan import winograd
-    from facegan.train import _keep_freed_memory
+    from facegan.networks import winograd
+    from facegan.training.memory import keep_freed_memory
 
     size, width, batch = options.image_size, options.width, options.batch_size
     device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
@@ -166,7 +166,7 @@ def contend(name: str, options: argparse.Namespace) -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr
     if name != "textbook":
-        _keep_freed_memory()
+        keep_freed_memory()
     began, count = 0.0, 0
 
     def block() -> bool:

@@ -17,11 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facegan import cluster_report, clustering
-from facegan.data.synthetic import Synthetic
-from facegan.gan import GAN
-from facegan.points import read_points
-from facegan.train import _keep_freed_memory
+from facegan.clusters import report as cluster_report
+from facegan.clusters.analysis import analyse
+from facegan.clusters.map import embed
+from facegan.clusters.points import read_points
+from facegan.clusters.settings import Settings
+from facegan.data.labels import Labels
+from facegan.data.sources.synthetic import Synthetic
+from facegan.gan.gan import GAN
+from facegan.training.memory import keep_freed_memory
 
 FACES, EPOCH = 20_000, 20_000
 
@@ -69,21 +73,21 @@ def peak_mib() -> float:
 
 
 def measure(n: int, size: int, folder: str) -> None:
-    _keep_freed_memory()
+    keep_freed_memory()
     data = Synthetic(n=FACES, image_size=size, data_dir=folder)
     repeated = Repeated(data)
     gan = GAN(image_size=size)
     epoch = seconds_of_an_epoch(gan, data)
     before, began = peak_mib(), time.perf_counter()
-    settings = clustering.Settings(n=n)
+    settings = Settings(n=n)
     rows = np.random.default_rng(0).permutation(n)
-    labels = clustering.Labels(data.store.labels[rows % FACES].astype(np.int64), data.label_names)
+    labels = Labels(data.store.labels[rows % FACES].astype(np.int64), data.label_names)
     points = read_points(settings, repeated, gan, rows, labels)
     read = time.perf_counter() - began
-    result = clustering.analyse(points.real, labels, settings, generated=points.generated)
+    result = analyse(points.real, labels, settings, generated=points.generated)
     clustered = time.perf_counter() - began - read
     cluster_report.sheet(result, lambda i: repeated.raw_images(rows[i]), points.images_of)
-    layout = clustering.embed(result.points[: cluster_report.MAPPED])
+    layout = embed(result.points[: cluster_report.MAPPED])
     cluster_report.attribute_map(result, layout)
     whole = time.perf_counter() - began
     print(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from facegan.checkpoint import load_gan
-from facegan.data.celeba import CelebA
-from facegan.latent import sample_latents
-from facegan.media import to_uint8
-from facegan.metrics.frechet import frechet_distance, moments
+from facegan.data.sources.celeba import CelebA
+from facegan.gan.checkpoint import load_gan
+from facegan.gan.latents import sample_latents
+from facegan.pictures.scaling import to_uint8
+from facegan.quality.metrics.frechet import frechet_distance, moments
 
 COMPONENTS, COUNT = 64, 2_000
 

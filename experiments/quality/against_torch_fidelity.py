@@ -19,8 +19,8 @@ from unittest.mock import patch
 import torch
 from torch_fidelity import feature_extractor_inceptionv3
 
-from facegan import media
-from facegan.data.synthetic import Synthetic
+from facegan.data.sources.synthetic import Synthetic
+from facegan.pictures.sheets import picture, save_png
 
 SIZE = 32
 THEIRS = {
@@ -74,12 +74,12 @@ def draw(root: Path, name: str, n: int, seed: int, contrast: float = 1.0) -> Non
     (root / name).mkdir()
     for number, image in enumerate(torch.tensor(data.store.images)):
         shown = (image * contrast).to(torch.uint8)
-        media.save_png(media.picture(shown), root / name / f"{number:06d}.png")
+        save_png(picture(shown), root / name / f"{number:06d}.png")
 
 
 def facegan(root: Path, weights: Path, options: argparse.Namespace) -> dict[str, float]:
     """Scores by the names without the network's."""
-    from facegan.metrics import name_of
+    from facegan.quality.names import name_of
 
     enough = options.n > options.layer  # of fewer, facegan refuses a covariance
     extractor = f"kind: inception, weights: {weights}, layer: {options.layer}"

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from facegan.checkpoint import read_checkpoint
 from facegan.files import read_csv
+from facegan.gan.checkpoint import read_checkpoint
 
 # Epochs of a quarter of a second, so that much of the time checkpoints are being written.
 OPTIONS = [

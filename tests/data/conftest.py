@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from fakes import FakeCelebA
+
+from tests.data.fakes import FakeCelebA
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facegan.data.source import Source
+from facegan.data.packing.source import Source
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""Lightning glue around the pure modules: what happens beside the training itself."""

@@ -1,0 +1,66 @@
+"""Where conf/ is, its resolvers, and how a node of it becomes an object."""
+
+import operator
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from facegan.cli.messages import one_line
+from facegan.cli.sweep import direction_of, in_sweep, job_number, sweep_name
+from facegan.errors import FaceganError, InputError
+from facegan.features.names import network_name
+from facegan.launch.devices import strategy_for
+from facegan.launch.environment import local_world_size, nodes
+from facegan.quality.names import name_of
+
+_PACKAGE = Path(__file__).parent.parent
+_INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
+CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+
+
+def output_dir() -> str | None:
+    """Where Hydra has this job write, if it is one of Hydra's."""
+    return HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else None
+
+
+def score_name(score: str, extractor: Any) -> str:
+    """What ``score`` is called by ``quality.extractor``, which may be none yet."""
+    if not isinstance(extractor, DictConfig):
+        return score
+    return name_of(score, network_name(str(extractor.get("kind")), extractor.get("layer")))
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "not": operator.not_,
+    "score_name": score_name,
+    "strategy_for": strategy_for,
+    "local_world_size": local_world_size,
+    "nodes": nodes,
+    "in_sweep": in_sweep,
+    "sweep_name": sweep_name,
+    "job_number": job_number,
+    "direction_of": direction_of,
+}
+
+
+def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
+    """Instantiate the node ``key``: lists and dicts become plain ones, errors name the node.
+
+    ``arguments`` are added to the node's own. The only call site of ``hydra.utils.instantiate``.
+    """
+    try:
+        return hydra.utils.instantiate(cfg[key], _convert_="all", **arguments)
+    except (InstantiationException, OmegaConfBaseException) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        # Worded already, or a bug of ours whose traceback is wanted.
+        if isinstance(cause, (FaceganError, AssertionError, AttributeError, NameError)):
+            raise cause from error
+        raise InputError(f"{key}: {one_line(cause)}") from error

@@ -1,0 +1,80 @@
+"""Errors as sentences: what was wrong, and the nearest valid key or option."""
+
+import difflib
+import re
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+
+
+def sentence_of(error: Exception, config_name: str, conf_dir: Path) -> str:
+    """What the user can act on, in one sentence, of an error of ours, of Hydra or of the system."""
+    if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        group = group.replace("override ", "")
+        # Hydra does not list them for an option in brackets.
+        options = error.options or sorted(path.stem for path in (conf_dir / group).glob("*.yaml"))
+        return (
+            f"{group}={option} is not an option{_nearest(option, options)} "
+            f"{group} can be: {', '.join(options)}."
+        )
+    if isinstance(error, OverrideParseException):
+        told = error.override
+        return (
+            f"{told} is not understood: "
+            + ("what" if "=" in told else "write KEY=VALUE, like ckpt=RUN_DIR. What")
+            + " has brackets, commas or an equals sign in it needs quotes, like "
+            "\"dataset.root='Pictures (1)'\"."
+        )
+    unknown = re.search(r"Could not override '([^']*)'", str(error))
+    if unknown:
+        key = unknown[1].split("@")[0]
+        return f"There is no configuration key {key}{_nearest(key, _keys(config_name, conf_dir))}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return one_line(error)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    """``"; did you mean X?"`` or a full stop."""
+    # A key typed without its group ("lr_g") or in the wrong one is as near as a misspelt one.
+    by_name = {name.rpartition(".")[2]: name for name in known}
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [
+        by_name[name]
+        for name in difflib.get_close_matches(word.rpartition(".")[2], by_name, n=1, cutoff=0.6)
+    ]
+    return f"; did you mean {near[0]}?" if near else "."
+
+
+def _keys(config_name: str, conf_dir: Path) -> list[str]:
+    """Every key of the configuration that the command line's valid group choices compose."""
+    groups = [path.name for path in conf_dir.iterdir() if path.is_dir()]
+    choices = [a for a in sys.argv[1:] if a.split("=")[0] in groups]
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir)):
+        try:
+            cfg = hydra.compose(config_name, choices)
+        except ConfigCompositionException:
+            cfg = hydra.compose(config_name)
+    return groups + list(_walk(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+
+
+def _walk(node: dict[Any, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _walk(value, f"{prefix}{key}.")
+
+
+def shortened(error: BaseException) -> str:
+    return textwrap.shorten(str(error), 300, placeholder=" …")
+
+
+def one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines) or type(error).__name__

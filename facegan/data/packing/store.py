@@ -1,0 +1,285 @@
+"""The packed store: a directory of uint8 rows that training reads, and how it is made.
+
+    <source>-<size>px-<key>/
+        images.npy      (N, C, H, W) uint8
+        labels.npy      (N, L) integers; L may be 0
+        splits.npy      (N,) uint8: 0 train, 1 val, 2 test
+        identities.npy  (N,) int64, -1 unknown; only where the source knows people
+        meta.json       what it is: label names, the file of each row, what was left out and why
+
+The key is a hash of all that determines the content, so a store is never out of date: when
+anything changes, another one is made. A store appears under its name only when it is complete.
+"""
+
+import errno
+import json
+import logging
+import os
+import shutil
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import __version__ as pillow_version
+from tqdm import tqdm
+
+from facegan import __version__
+from facegan.data.packing import parallel
+from facegan.data.packing.source import FORMAT, SPLITS, Source
+from facegan.errors import InputError
+from facegan.files import alone
+
+log = logging.getLogger(__name__)
+
+SMALL = 500  # pictures that are decoded sooner than worker processes start
+BLOCK_BYTES = 8 << 20  # of rows that a process holds at a time
+
+
+class Store:
+    """A prepared directory, opened read-only. Rows of everything belong together.
+
+    Attributes:
+        images: (N, C, H, W) uint8, memory-mapped.
+        labels: (N, L) integers, ``label_names`` its columns; ``class_names[label]`` names values.
+        splits: (N,) uint8, an index into ``SPLITS``.
+        identities: (N,) int64 or ``None``.
+        names: the source file of each row.
+        meta: all of ``meta.json``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self.meta: dict[str, Any] = json.loads((self.path / "meta.json").read_text("utf-8"))
+            self.images: np.ndarray = np.load(self.path / "images.npy", mmap_mode="r")
+            self.labels: np.ndarray = np.load(self.path / "labels.npy")
+            self.splits: np.ndarray = np.load(self.path / "splits.npy")
+            people = self.path / "identities.npy"
+            self.identities: np.ndarray | None = np.load(people) if people.exists() else None
+            self.names: list[str] = self.meta["names"]
+            self.label_names: list[str] = self.meta["label_names"]
+            self.class_names: dict[str, list[str]] = self.meta["class_names"]
+            if not len(self.images) == len(self.labels) == len(self.splits) == len(self.names):
+                raise ValueError("its files differ in length")
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(
+                f"The prepared data in {self.path} cannot be read ({error}); "
+                "delete that directory and run again to prepare it anew."
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, split: str) -> np.ndarray:
+        """The rows of ``train``, ``val`` or ``test``, ascending."""
+        return np.flatnonzero(self.splits == SPLITS.index(split))
+
+
+def prepare(
+    source: Source,
+    data_dir: str | Path,
+    max_bad_fraction: float = 0.01,
+    processes: int | None = None,
+) -> Store:
+    """The store of ``source`` under ``data_dir``: opened if it is there, else made first.
+
+    Safe to call from several processes at once (one prepares, the others wait) and to kill at any
+    time (what is half made is never believed, and removed by the next call).
+
+    Args:
+        max_bad_fraction: share of pictures that may be unreadable; they are left out.
+        processes: decoding at once; default one per core this process may use.
+
+    Raises:
+        InputError: more bad pictures than that, no space, or a directory that cannot be written.
+    """
+    path = Path(data_dir).expanduser().resolve() / source.directory()
+    there = path.exists()
+    if not there:
+        try:
+            with alone(path):
+                _remove_leftovers(path)
+                if not path.exists():
+                    _build(source, path, max_bad_fraction, processes)
+        except (OSError, NotImplementedError) as error:  # the latter: no locks in this file system
+            raise InputError(_explain(error, source, path.parent)) from error
+    store = Store(path)
+    # Also of a store that is there already: this run may allow fewer than the one that made it.
+    _check_bad(store.meta["skipped"], len(store), max_bad_fraction, store.meta["origin"])
+    if there and store.meta["skipped"]:
+        log.info(
+            "%s: %d pictures could not be read when %s was made, and are not in it; if they have "
+            "been repaired since, delete that directory.",
+            *(source.name, len(store.meta["skipped"]), path),
+        )
+    log.info("Data: %s, %d images, in %s", source.name, len(store), path)
+    return store
+
+
+def _remove_leftovers(path: Path) -> None:
+    """What dead processes left half made of this store."""
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _build(source: Source, path: Path, max_bad_fraction: float, processes: int | None) -> None:
+    """Make the store in a directory beside ``path`` and, when it is complete, rename that."""
+    n, shape = len(source.names), (source.channels, source.size, source.size)
+    row_bytes = int(np.prod(shape))
+    free = shutil.disk_usage(path.parent).free
+    if free < n * row_bytes + (16 << 20):
+        raise OSError(errno.ENOSPC, f"{free / 1e9:.2f} GB are free")
+    for note in source.notes:
+        log.warning("%s: %s", source.name, note)
+    log.info("Preparing %d pictures of %s at %d px …", n, source.name, source.size)
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.mkdir()
+    try:
+        images = partial / "images.npy"
+        with images.open("wb") as file:
+            offset = _write_header(file, n, shape)
+            file.truncate(offset + n * row_bytes)
+        bad = _fill(source, images, offset, shape, processes, max_bad_fraction)
+        skipped = [{"name": source.names[row], "reason": bad[row]} for row in sorted(bad)]
+        _check_bad(skipped, n - len(bad), max_bad_fraction, source.origin)
+        if bad:
+            log.warning(
+                "%s: left out %d of %d pictures that cannot be read: %s (all in %s)",
+                *(source.name, len(bad), n, _some(skipped), path / "meta.json"),
+            )
+        good = np.ones(n, bool)
+        good[list(bad)] = False
+        if bad:
+            _compact(images, offset, shape, good)
+        labels = source.labels[good]
+        np.save(partial / "labels.npy", labels.astype(_smallest_type(labels)))
+        np.save(partial / "splits.npy", source.splits[good].astype(np.uint8))
+        if source.identities is not None:
+            np.save(partial / "identities.npy", source.identities[good].astype(np.int64))
+        meta = {
+            "source": source.name,
+            "origin": source.origin,
+            "made": f"by facegan {__version__} (store format {FORMAT}, Pillow {pillow_version})",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "images": [int(good.sum()), *shape],
+            "settings": source.settings,
+            "label_names": list(source.label_names),
+            "class_names": source.class_names,
+            "notes": list(source.notes),
+            "skipped": skipped,
+            "names": [name for name, kept in zip(source.names, good, strict=True) if kept],
+        }
+        (partial / "meta.json").write_text(json.dumps(meta, indent=1), "utf-8")
+        for written in [*partial.iterdir(), partial]:
+            _to_disk(written)
+        partial.rename(path)
+        _to_disk(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fill(
+    source: Source,
+    images: Path,
+    offset: int,
+    shape: tuple[int, int, int],
+    processes: int | None,
+    max_bad_fraction: float,
+) -> parallel.Bad:
+    """Write all pictures; stops as soon as there are too many bad ones, which are returned."""
+    n = len(source.names)
+    rows = source.chunk or min(256, max(1, BLOCK_BYTES // int(np.prod(shape))))
+    chunks = [(start, min(start + rows, n)) for start in range(0, n, rows)]
+    if n < SMALL or source.in_process:
+        processes = 1
+    job = parallel.Job(source.reader, images, offset, shape)
+    bad: parallel.Bad = {}
+    title = f"Preparing {source.name} at {source.size} px"
+    # disable=None: no bar where there is no terminal
+    with tqdm(total=n, desc=title, unit="img", disable=None) as bar:
+        processes = processes or parallel.available_cpus()
+        with closing(parallel.run(job, chunks, processes)) as results:  # no worker outlives this
+            for done, failed in results:
+                bad.update(failed)
+                bar.update(done)
+                if len(bad) > max_bad_fraction * n:
+                    break
+    return bad
+
+
+def _write_header(file: IO[bytes], n: int, shape: tuple[int, ...]) -> int:
+    """An .npy header, of one length for any ``n``; returns that length."""
+    described = {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)}
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, described)
+    return file.tell()
+
+
+def _compact(images: Path, offset: int, shape: tuple[int, ...], good: np.ndarray) -> None:
+    """Move the good rows together, a block at a time, and cut the file behind them."""
+    row_bytes = int(np.prod(shape))
+    rows, kept = max(1, BLOCK_BYTES // row_bytes), 0
+    with images.open("r+b") as file:
+        for start in range(0, len(good), rows):
+            file.seek(offset + start * row_bytes)
+            block = np.frombuffer(file.read(rows * row_bytes), np.uint8).reshape(-1, row_bytes)
+            block = block[good[start : start + rows]]
+            file.seek(offset + kept * row_bytes)
+            file.write(block.data)
+            kept += len(block)
+        assert _write_header(file, kept, shape) == offset
+        file.truncate(offset + kept * row_bytes)
+
+
+def _check_bad(skipped: list[dict[str, str]], kept: int, allowed: float, origin: str) -> None:
+    fraction = len(skipped) / max(1, kept + len(skipped))
+    if skipped and (fraction > allowed or not kept):
+        raise InputError(
+            f"{len(skipped)} of {kept + len(skipped)} pictures in {origin} cannot be read, more "
+            f"than dataset.max_bad_fraction={allowed:g} allows: {_some(skipped)}; repair or remove "
+            "them, or raise that setting."
+        )
+
+
+def _some(skipped: list[dict[str, str]]) -> str:
+    shown = ", ".join(f"{picture['name']} ({picture['reason']})" for picture in skipped[:5])
+    return shown + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
+
+
+def _explain(error: Exception, source: Source, where: Path) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        need = len(source.names) * source.channels * source.size**2 / 1e9
+        return (
+            f"Not enough disk space to prepare {source.name} in {where} ({error.strerror}): it "
+            f"takes {need:.2f} GB; make room there or set data_dir to another disk."
+        )
+    named = getattr(error, "filename", None)
+    if named and not Path(named).is_relative_to(where):
+        return f"{source.name}: {named} cannot be read ({error})."
+    return (
+        f"Cannot prepare {source.name} in {where} ({error}); "
+        "set data_dir to a directory that can be written."
+    )
+
+
+def _smallest_type(labels: np.ndarray) -> type:
+    for dtype in (np.uint8, np.int16, np.int32):  # no uint16: torch hardly knows it
+        if not labels.size or (
+            labels.min() >= np.iinfo(dtype).min and labels.max() <= np.iinfo(dtype).max
+        ):
+            return dtype
+    return np.int64
+
+
+def _to_disk(path: Path) -> None:
+    """What was written to a file, or which files a directory has, survives a power cut."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows has no such call for directories
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

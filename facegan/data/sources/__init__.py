@@ -1,0 +1,1 @@
+"""Where pictures come from: CelebA, MNIST, a folder, drawn faces."""

@@ -1,0 +1,131 @@
+"""CelebA (Liu et al., ICCV 2015): aligned faces, 40 attributes, the official split, identities."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from facegan.data.module import ImageDataModule
+from facegan.data.packing.readers import PictureReader
+from facegan.data.packing.source import Source
+from facegan.data.sources.celeba_files import Found, Table, fetch, find
+from facegan.errors import expect, expect_int, expect_one_of
+
+FIRST_VAL, FIRST_TEST = 162_771, 182_638  # the official split goes by the picture's number
+
+
+class CelebA(ImageDataModule):
+    """CelebA, or a part of it, in whichever of the common layouts it lies on the disk.
+
+    ``root`` or ``root/celeba`` holds the pictures as ``img_align_celeba.zip`` (original),
+    ``img_align_celeba/*.jpg`` (torchvision) or ``img_align_celeba/img_align_celeba/*.jpg``
+    (Kaggle), and ``list_attr_celeba``, ``list_eval_partition``, ``identity_CelebA`` as ``.txt``
+    or ``.csv``. Labels are the attributes, 0 or 1. Without an attribute file there are none;
+    with one, pictures that have no row in it are left out. What is missing is reported.
+
+    Args:
+        root: where CelebA is; ``None``: in ``data_dir/celeba``.
+        crop: side in pixels of the centre square that is kept of the 178 x 218.
+        download: ``kaggle``: fetch it with kagglehub if it is not there.
+        **common: see :class:`ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        name: str = "celeba",
+        root: str | None = None,
+        crop: int = 178,
+        download: str | None = None,
+        flip: bool = True,
+        **common: Any,
+    ) -> None:
+        super().__init__(name, flip=flip, **common)
+        expect_int("dataset.crop", crop, 8)
+        expect_one_of("dataset.download", download, (None, "kaggle"))
+        self.root = self.expect_root(root, "celeba")
+        self.crop, self.download = crop, download
+
+    def source(self) -> Source:
+        found = find(self.root)
+        if found is None and self.download == "kaggle":
+            found = find(fetch())
+        expect(
+            found is not None,
+            f"CelebA was not found: neither {self.root} nor a folder celeba in it has "
+            "img_align_celeba.zip, img_align_celeba/*.jpg or img_align_celeba/img_align_celeba/"
+            "*.jpg; set dataset.root to where it is, or dataset.download=kaggle to fetch it.",
+        )
+        assert found is not None
+        notes: list[str] = []
+        found, labels, label_names = _attributes(found, notes)
+        sizes = found.columns["size"].astype("<i8")
+        return Source(
+            name=self.name,
+            size=self.image_size,
+            channels=self.channels,
+            reader=PictureReader(found.files(), self.image_size, self.channels, self.crop),
+            names=found.names,
+            labels=labels,
+            label_names=label_names,
+            splits=_splits(found, notes),
+            identities=_identities(found, notes),
+            settings={
+                "crop": self.crop,
+                "file sizes": hashlib.sha256(sizes.tobytes()).hexdigest(),
+            },
+            origin=str(found.pictures),
+            notes=notes,
+        )
+
+
+def _attributes(found: Found, notes: list[str]) -> tuple[Found, np.ndarray, list[str]]:
+    """The pictures to use, their labels (n, L) and what these are called."""
+    table = found.table("list_attr_celeba")
+    if table is None:
+        notes.append(f"no list_attr_celeba.txt or .csv in {found.annotations[0]}, so no labels")
+        return found, np.zeros((len(found.names), 0), np.uint8), []
+    rows = table.rows_of(found.names)
+    _report(table, rows, found, "which are left out", notes)
+    expect(
+        bool((rows >= 0).any() and table.columns),
+        f"{table.path} does not describe the pictures in {found.pictures}: it must have a line of "
+        "attribute names and then a row for each picture; fetch both again.",
+    )
+    labels = table.values[rows[rows >= 0]] > 0  # -1 and 1 in the original, 0 and 1 in some copies
+    return found.take(np.flatnonzero(rows >= 0)), labels.astype(np.uint8), table.columns
+
+
+def _splits(found: Found, notes: list[str]) -> np.ndarray:
+    numbers = [int(name[:-4]) if name[:-4].isdecimal() else 0 for name in found.names]
+    splits = np.digitize(numbers, (FIRST_VAL, FIRST_TEST)).astype(np.uint8)
+    table = found.table("list_eval_partition")
+    if table is None:
+        notes.append("no list_eval_partition.txt or .csv, so pictures are split by their number")
+        return splits
+    rows = table.rows_of(found.names)
+    _report(table, rows, found, "which are split by their number", notes)
+    expect(
+        bool(np.isin(table.values[:, 0], (0, 1, 2)).all()),
+        f"{table.path} must say 0, 1 or 2 (train, val or test) of each picture; fetch it again.",
+    )
+    return np.where(rows >= 0, table.values[rows, 0], splits).astype(np.uint8)
+
+
+def _identities(found: Found, notes: list[str]) -> np.ndarray | None:
+    table = found.table("identity_CelebA")
+    if table is None:
+        return None
+    rows = table.rows_of(found.names)
+    _report(table, rows, found, "of whom nobody knows who they are", notes)
+    return np.where(rows >= 0, table.values[rows, 0], -1).astype(np.int64)
+
+
+def _report(table: Table, rows: np.ndarray, found: Found, so: str, notes: list[str]) -> None:
+    """Note the pictures that ``table`` has no row for, and its rows without a picture."""
+    missing = [name for name, row in zip(found.names, rows, strict=True) if row < 0]
+    if missing:
+        some = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        notes.append(f"{table.path.name} has no row for {len(missing)} pictures ({some}), {so}")
+    extra = len(table.pictures) - (len(rows) - len(missing))
+    if extra > 0:
+        notes.append(f"{extra} rows of {table.path.name} are about pictures that are not used")

@@ -1,0 +1,1 @@
+"""Drawn faces with exact labels."""

@@ -1,0 +1,1 @@
+"""Images to vectors: the discriminator's features and other extractors."""

@@ -1,0 +1,174 @@
+"""The two networks of DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434), for any size.
+
+The paper's 64 x 64 networks are ``base * 2**blocks = 4 * 2**4``. Every other size is the same
+drawing: the generator projects z to ``base x base`` and doubles it ``blocks`` times; the
+discriminator halves the image ``blocks`` times and ends in one ``base x base`` convolution.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
+
+from facegan.errors import InputError, expect, expect_int, expect_one_of
+from facegan.networks import winograd
+
+NORMS = ("batch", "group", "none")
+POOLED = 4  # features are max-pooled to 4 x 4, as in section 5.1 of the paper
+
+
+def default_blocks(image_size: int) -> int:
+    """How often ``image_size`` halves before it reaches DCGAN's base of 4 to 7 pixels.
+
+    28 = 7 * 2**2, 32 = 4 * 2**3, 64 = 4 * 2**4, 128 = 4 * 2**5. Raises InputError for a size
+    that is no ``base * 2**blocks`` with at least two blocks.
+    """
+    expect_int("dataset.image_size", image_size, at_least=16)
+    blocks = int(math.log2(image_size / 4))
+    if image_size % 2**blocks == 0:
+        return blocks
+    sizes = sorted(base * 2**n for base in (4, 5, 6, 7) for n in range(2, 9))
+    near = sorted(sorted(sizes, key=lambda size: abs(size - image_size))[:2])
+    raise InputError(
+        f"dataset.image_size={image_size} is no size a DCGAN has (4 to 7 times a power of two); "
+        f"the nearest are {near[0]} and {near[1]}, the usual ones 28, 32, 64 and 128."
+    )
+
+
+def base_size(image_size: int, blocks: int) -> int:
+    """Side of the smallest feature map, ``image_size / 2**blocks``: whole, and at least 2."""
+    expect_int("model.blocks", blocks, at_least=1)
+    base, rest = divmod(image_size, 2**blocks)
+    expect(
+        rest == 0 and base >= 2,
+        f"model.blocks={blocks} does not fit dataset.image_size={image_size}: {image_size} must be "
+        f"at least 2 x 2**{blocks} and divide by 2**{blocks}; leave model.blocks=null to have it "
+        "chosen from the size.",
+    )
+    return base
+
+
+def init_weights(module: nn.Module) -> None:
+    """Paper's initialisation: convolutions N(0, 0.02), norms N(1, 0.02), every bias 0."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+class Generator(nn.Sequential):
+    """G: latents (N, latent_dim) to images (N, channels, image_size, image_size) in [-1, 1].
+
+    Transposed convolutions, BatchNorm and ReLU in all layers but the last, which ends in tanh.
+    ``width`` is the number of feature maps before the last layer (128 in the paper, at 64 x 64);
+    it doubles towards the latents.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        latent_dim: int = 100,
+        width: int = 64,
+        blocks: int | None = None,
+    ) -> None:
+        blocks = default_blocks(image_size) if blocks is None else blocks
+        base = base_size(image_size, blocks)
+        maps = [width * 2**n for n in reversed(range(blocks))]
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers["unflatten"] = nn.Unflatten(1, (latent_dim, 1, 1))
+        layers["project"] = nn.Sequential(
+            nn.ConvTranspose2d(latent_dim, maps[0], base, bias=False),
+            nn.BatchNorm2d(maps[0]),
+            nn.ReLU(inplace=True),
+        )
+        for number, (wide, narrow) in enumerate(pairwise(maps), start=1):
+            layers[f"up{number}"] = nn.Sequential(
+                winograd.ConvTranspose2d(wide, narrow, bias=False),
+                nn.BatchNorm2d(narrow),
+                nn.ReLU(inplace=True),
+            )
+        layers["image"] = nn.Sequential(winograd.ConvTranspose2d(maps[-1], channels), nn.Tanh())
+        super().__init__(layers)
+        self.apply(init_weights)
+
+
+class Discriminator(nn.Module):
+    """D: images (N, channels, image_size, image_size) in [-1, 1] to logits (N,), real > 0 > fake.
+
+    Strided convolutions with LeakyReLU 0.2, and no normalisation in the first layer, as in the
+    paper. No sigmoid: the losses take logits.
+
+    ``norm``: ``batch`` as in the paper; ``group`` (16 maps a group) or ``none`` where a gradient
+    penalty needs every image's gradient to be its own. ``spectral_norm``: Miyato et al. 2018.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int | None = None,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        expect_one_of("model.norm_d", norm, NORMS)
+        blocks = default_blocks(image_size) if blocks is None else blocks
+        base = base_size(image_size, blocks)
+        maps = [width * 2**n for n in range(blocks)]
+        self.layers = nn.Sequential()
+        for number, (before, after) in enumerate(zip([channels, *maps], maps, strict=False)):
+            plain = number == 0 or norm == "none"
+            conv = winograd.Conv2d(before, after, bias=plain)
+            normalise = [] if plain else [_norm(norm, after)]
+            self.layers.append(nn.Sequential(conv, *normalise, nn.LeakyReLU(0.2, inplace=True)))
+        self.logit = nn.Conv2d(maps[-1], 1, base)
+        self.apply(init_weights)
+        if spectral_norm:
+            for module in list(self.modules()):
+                if isinstance(module, nn.Conv2d):
+                    with_spectral_norm(module)
+        sides = [image_size // 2 ** (number + 1) for number in range(blocks)]
+        self.num_features = sum(
+            count * min(side, POOLED) ** 2 for count, side in zip(maps, sides, strict=True)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logit(self.layers(images)).flatten()
+
+    def forward_features(self, images: Tensor, layers: Sequence[int] | None = None) -> Tensor:
+        """What D sees: (N, num_features), every layer max-pooled to 4 x 4 and flattened.
+
+        The features of the paper's section 5.1, which k-means and linear classifiers read.
+        ``layers``: only of these, numbered from 1 at the image.
+        """
+        chosen = range(1, len(self.layers) + 1) if layers is None else layers
+        features, hidden = [], images
+        for number, layer in enumerate(self.layers[: max(chosen)], start=1):
+            hidden = layer(hidden)
+            if number in chosen:
+                features.append(_pooled(hidden).flatten(1))
+        return torch.cat(features, dim=1)
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    side = min(maps.shape[-1], POOLED)
+    if maps.device.type == "mps":  # wrong there where sides do not divide (pytorch issue 190064)
+        return F.adaptive_max_pool2d(maps.cpu(), side).to(maps.device)
+    return F.adaptive_max_pool2d(maps, side)
+
+
+def _norm(kind: str, maps: int) -> nn.Module:
+    if kind == "batch":
+        return nn.BatchNorm2d(maps)
+    return nn.GroupNorm(math.gcd(maps, max(1, maps // 16)), maps)

@@ -1,0 +1,152 @@
+"""Diagrams, drawn with matplotlib: each function returns a picture."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def margin_of_share(share: np.ndarray, n: int) -> np.ndarray:
+    """Half the width of the 95 % interval of shares of ``n`` draws (binomial, by the normal)."""
+    return 1.96 * np.sqrt(share * (1 - share) / n)
+
+
+DPI = 100
+
+
+def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, np.ndarray]:
+    """A figure of ``rows x columns`` panels, ``width x height`` inches each."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: it takes half a second
+    from matplotlib.figure import Figure
+
+    figure = Figure((width * columns, height * rows), dpi=DPI)
+    FigureCanvasAgg(figure)  # draws without a window
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _drawn(figure: Any) -> Image.Image:
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+
+
+def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image:
+    """Points (N, 2) once per panel, coloured by its values (N,), with a legend of these.
+
+    Values that are strings name groups; at most the twelve largest groups are told apart.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = _figure(rows, columns, 4.2, 3.6)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, values) in zip(axes.flat, panels.items(), strict=False):
+        groups, sizes = np.unique(values, return_counts=True)
+        shown = sorted(groups[np.argsort(-sizes, kind="stable")][:12])
+        axis.scatter(*points.T, s=4, color="lightgrey")
+        for number, group in enumerate(shown):
+            colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"
+            marker = "o" if number < 10 else "x"
+            name = textwrap.shorten(str(group), 14, placeholder="…")
+            axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker, label=name)
+        axis.set_title(title, fontsize=10)
+        axis.legend(fontsize=6, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
+    # Set by hand: matplotlib's own layouts take seconds.
+    figure.subplots_adjust(0.01, 0.01, 0.92, 0.94, wspace=0.25, hspace=0.1)
+    return _drawn(figure)
+
+
+def curves(
+    x: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    x_label: str = "images seen",
+    logarithmic: bool = False,
+) -> Image.Image:
+    """One panel per title, one line per name; nan leaves a gap."""
+    columns = min(3, len(panels))
+    figure, axes = _figure(-(-len(panels) // columns), columns, 5.2, 3.6)
+    for unused in axes.flat[len(panels) :]:
+        unused.set_axis_off()
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
+        for number, (name, values) in enumerate(lines.items()):
+            style = "-" if number < 10 else "--"
+            axis.plot(x, values, style, marker=".", label=name)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(x_label)
+        if logarithmic:
+            axis.set_xscale("log")
+        axis.grid(alpha=0.3)
+        if 1 < len(lines) <= 20:
+            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the lines
+    figure.tight_layout()
+    return _drawn(figure)
+
+
+def intervals(
+    title: str,
+    rows: Sequence[str],
+    values: Mapping[str, Sequence[tuple[float, float, float]]],
+) -> Image.Image:
+    """For each row and each named series: a value with its interval (value, low, high)."""
+    figure, axes = _figure(1, 1, 9.5, 1.2 + 0.26 * max(3, len(rows)))
+    axis = axes[0, 0]
+    y = np.arange(len(rows))
+    for number, (name, series) in enumerate(values.items()):
+        value, low, high = np.array(series, float).T
+        shift = 0.12 * (number - (len(values) - 1) / 2)
+        # Few bootstrapped draws may all lie on one side of the value.
+        error = np.maximum(0, [value - low, high - value])
+        axis.errorbar(value, y + shift, xerr=error, fmt="o", ms=3, lw=1, label=name)
+    axis.set_yticks(y, rows, fontsize=8)
+    axis.set_ylim(len(rows) - 0.4, -0.6)  # from the top down
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_title(title, fontsize=10)
+    axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the points
+    figure.tight_layout()
+    return _drawn(figure)
+
+
+def prevalence(
+    rows: Sequence[str], share: np.ndarray, margin: np.ndarray, name: str, real: Sequence[float]
+) -> Image.Image:
+    """How common each label is in pictures called ``name``, give or take, beside real images."""
+    series = {
+        name: list(zip(share, np.maximum(0, share - margin), share + margin, strict=True)),
+        "real": [(value, value, value) for value in real],
+    }
+    return intervals("share of images, as the network says", rows, series)
+
+
+def bars(title: str, rows: Sequence[str], values: Sequence[float]) -> Image.Image:
+    """A bar for each row, with its value."""
+    lines = sum(max(2, row.count("\n") + 1) for row in rows)
+    figure, axes = _figure(1, 1, 9, 1.2 + 0.16 * lines)
+    axis = axes[0, 0]
+    drawn = axis.barh(range(len(rows)), values)
+    axis.bar_label(drawn, fmt=" %.4g", fontsize=8)
+    axis.set_yticks(range(len(rows)), rows, fontsize=8)
+    axis.margins(x=0.12)
+    axis.invert_yaxis()
+    axis.set_title(title, fontsize=10)
+    figure.tight_layout()
+    return _drawn(figure)
+
+
+def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
+    """Counts (true, predicted), coloured by their share of the row."""
+    side = 2 + 0.42 * len(names)
+    figure, axes = _figure(1, 1, side, side)
+    axis = axes[0, 0]
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(matrix.shape):
+        if matrix[i, j]:
+            colour = "white" if share[i, j] > 0.5 else "black"
+            axis.text(j, i, f"{matrix[i, j]}", ha="center", va="center", fontsize=7, color=colour)
+    axis.set_xticks(range(len(names)), names, fontsize=8, rotation=90)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    figure.tight_layout()
+    return _drawn(figure)

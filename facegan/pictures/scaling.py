@@ -1,0 +1,15 @@
+"""uint8 to [-1, 1] and back: the only two conversions."""
+
+import torch
+from torch import Tensor
+
+
+def _to_float(images: Tensor) -> Tensor:
+    """uint8 to [-1, 1]; the inverse of ``facegan.media.to_uint8``."""
+    images = images.to(torch.float32, memory_format=torch.channels_last)
+    return images.div_(127.5).sub_(1)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] to uint8, rounded; the inverse of what the data module does."""
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,81 @@
+"""Pictures: the one way from [-1, 1] back to uint8, grids and captioned rows of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngImageFile, PngInfo
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from facegan.files import replacing
+
+PADDING = 2
+SHEET = "grid.png"  # the first of many pictures, beside them
+IMAGES_SEEN = "images_seen"  # key of a PNG's text chunk
+
+
+def picture(image: Tensor) -> Image.Image:
+    """One uint8 image (C, H, W) with 1 or 3 channels as a Pillow image."""
+    return to_pil_image(image.cpu())
+
+
+def grid(images: Tensor, columns: int = 8) -> Image.Image:
+    """uint8 images (N, C, H, W), ``columns`` a row, small ones enlarged to about 64 pixels."""
+    sheet = make_grid(images.cpu(), nrow=min(columns, len(images)), padding=PADDING)
+    scale = max(1, round(64 / images.shape[-1]))
+    return picture(sheet).resize(
+        (sheet.shape[2] * scale, sheet.shape[1] * scale), Image.Resampling.NEAREST
+    )
+
+
+def save_png(image: Image.Image, path: Path, **text: object) -> None:
+    """Write a PNG whole or not at all, with ``text`` in its text chunks."""
+    info = PngInfo()
+    for key, value in text.items():
+        info.add_text(key, str(value))
+    with replacing(path) as partial:
+        image.save(partial, format="PNG", pnginfo=info)
+
+
+def read_text(path: Path) -> dict[str, str]:
+    """The text chunks of a PNG."""
+    with PngImageFile(path) as image:
+        return {key: str(value) for key, value in image.text.items()}
+
+
+def captioned(rows: Sequence[tuple[str, Image.Image]], size: int = 16) -> Image.Image:
+    """Strips below each other, each with its caption (of one line or more) on the left."""
+    font = ImageFont.load_default(size=size)
+    lines = [line for caption, _ in rows for line in caption.splitlines()]
+    margin = 16 + max((int(font.getlength(line)) for line in lines), default=0)
+    width = max(strip.width for _, strip in rows)
+    heights = [strip.height for _, strip in rows]
+    sheet = Image.new("RGB", (margin + width, sum(heights)), "white")
+    draw = ImageDraw.Draw(sheet)
+    top = 0
+    for (caption, strip), height in zip(rows, heights, strict=True):
+        sheet.paste(strip.convert("RGB"), (margin, top))
+        draw.text((8, top + height / 2), caption, fill="black", font=font, anchor="lm")
+        top += height
+    return sheet
+
+
+def heading(text: str, width: int, size: int = 12) -> Image.Image:
+    """A white strip with a line of text, to stand above a picture of ``width`` pixels."""
+    strip = Image.new("RGB", (width, size + 8), "white")
+    font = ImageFont.load_default(size=size)
+    ImageDraw.Draw(strip).text((2, size / 2 + 4), text, fill="black", font=font, anchor="lm")
+    return strip
+
+
+def side_by_side(strips: Sequence[Image.Image], gap: int = 12) -> Image.Image:
+    """Pictures of one height beside each other, with white between them."""
+    width = sum(strip.width for strip in strips) + gap * (len(strips) - 1)
+    sheet = Image.new("RGB", (width, max(strip.height for strip in strips)), "white")
+    left = 0
+    for strip in strips:
+        sheet.paste(strip.convert("RGB"), (left, 0))
+        left += strip.width + gap
+    return sheet

@@ -1,0 +1,1 @@
+"""Linear probes and a network of its own: how well labels can be told from features."""

@@ -1,0 +1,99 @@
+"""Linear probes: what can be read from points without looking any deeper, and how well.
+
+All heads of a problem (40 attributes, ten digits) are solved together, as one matrix. Points are
+float32 (N, c); targets are attributes (N, A) of 0 and 1, or classes (N,).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facegan.errors import expect_one_of
+
+KINDS = ("logistic", "svm")
+PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)  # weight of ||W||^2 / 2, strong to weak
+MAX_ITERATIONS = 100  # of L-BFGS, for each penalty
+
+
+@dataclass(frozen=True)
+class Probe:
+    """``logits = points / scale @ weight.T + bias``; ``penalty``: the one chosen for each head."""
+
+    weight: Tensor  # (heads, c)
+    bias: Tensor  # (heads,)
+    scale: float
+    penalty: Tensor  # (heads,)
+
+    def __call__(self, points: Tensor) -> Tensor:
+        return F.linear(points / self.scale, self.weight, self.bias)
+
+
+def fit_probe(
+    points: Tensor,
+    targets: Tensor,
+    held_out: tuple[Tensor, Tensor],
+    heads: int,
+    kind: str = "logistic",
+) -> Probe:
+    """Fit a linear probe for every penalty and keep, head by head, the best on ``held_out``.
+
+    ``kind``: ``logistic`` regression (for classes: softmax), or ``svm``, the L2-SVM of the DCGAN
+    paper (squared hinge loss, one against the rest). Solved by L-BFGS, starting from the solution
+    for the next stronger penalty.
+    """
+    expect_one_of("classify.probe", kind, KINDS)
+    scale = float(points.square().sum(1).mean().sqrt().clamp_min(1e-12))
+    x, y = points / scale, _encoded(targets, kind, heads)
+    weight = torch.zeros(heads, x.shape[1], requires_grad=True)
+    bias = torch.zeros(heads, requires_grad=True)
+    validation = held_out[0] / scale, _encoded(held_out[1], kind, heads)
+    best = torch.full((heads,), torch.inf)
+    kept = weight.detach().clone(), bias.detach().clone(), torch.zeros(heads)
+    for penalty in PENALTIES:
+        _minimise(weight, bias, x, y, kind, penalty)
+        with torch.no_grad():
+            loss = _losses(F.linear(validation[0], weight, bias), validation[1], kind)
+            better = loss < best
+            best = torch.where(better, loss, best)
+            if not better.any():  # nor would a still weaker penalty be
+                break
+            for mine, now in zip(kept, (weight, bias, torch.full((heads,), penalty)), strict=True):
+                mine[better] = now[better]
+    return Probe(kept[0], kept[1], scale, kept[2])
+
+
+def _encoded(targets: Tensor, kind: str, heads: int) -> Tensor:
+    """Targets as the loss wants them: classes of an SVM become one column each."""
+    if targets.ndim == 1 and kind == "svm":
+        return F.one_hot(targets, heads).float()
+    return targets
+
+
+def _losses(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
+    """Mean loss of each head (heads,); of softmax, its share in the whole loss."""
+    if kind == "svm":
+        return (1 - (2 * targets - 1) * logits).clamp_min(0).square().mean(0)
+    if targets.ndim == 1:
+        heads = logits.shape[1]
+        return (F.cross_entropy(logits, targets) / heads).expand(heads)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(0)
+
+
+def _minimise(
+    weight: Tensor, bias: Tensor, x: Tensor, y: Tensor, kind: str, penalty: float
+) -> None:
+    solver = torch.optim.LBFGS(
+        [weight, bias], max_iter=MAX_ITERATIONS, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = (
+            _losses(F.linear(x, weight, bias), y, kind).sum() + penalty / 2 * weight.square().sum()
+        )
+        loss.backward()
+        return loss
+
+    solver.step(closure)

@@ -1,0 +1,1 @@
+"""Metrics of two sets of vectors, real and generated: pure functions over float tensors (N, d)."""

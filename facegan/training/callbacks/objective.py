@@ -1,0 +1,62 @@
+"""The one number that a run is judged by, in searches and by early stopping."""
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+
+from facegan.errors import expect_int
+from facegan.training.callbacks.epoch_end import was_measured
+
+
+class Objective(pl.Callback):
+    """Remembers the best value that ``metric`` had after an epoch.
+
+    Attributes:
+        value: the best so far; ``None`` if it was never logged, or never finite.
+        epoch: the epoch after which it was that, from 1.
+    """
+
+    def __init__(self, metric: str, mode: str) -> None:
+        self.metric, self.mode = metric, mode
+        self.value: float | None = None
+        self.epoch: int | None = None
+        self.logged = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self.metric not in trainer.callback_metrics:
+            return
+        self.logged = True
+        value = float(trainer.callback_metrics[self.metric])
+        sign = 1 if self.mode == "min" else -1
+        if math.isfinite(value) and (self.value is None or sign * value < sign * self.value):
+            self.value, self.epoch = value, trainer.current_epoch + 1
+
+    @property
+    def state_key(self) -> str:
+        return f"Objective({self.mode} {self.metric})"  # what another was says nothing
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "epoch": self.epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.value, self.epoch = state_dict["value"], state_dict["epoch"]
+        self.logged = self.value is not None
+
+
+class EarlyStopping(pl.callbacks.EarlyStopping):
+    """Lightning's own; ``patience`` counts the epochs in which ``monitor`` was measured."""
+
+    def __init__(self, monitor: str, mode: str, patience: int) -> None:
+        expect_int("callbacks.early_stopping.patience", patience, at_least=1)
+        # Not strict: quality may be measured every few epochs only.
+        super().__init__(
+            monitor, mode=mode, patience=patience, check_on_train_epoch_end=True, strict=False
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict({**state_dict, "patience": self.patience})  # this command's
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if was_measured(trainer, self.monitor):
+            super().on_train_epoch_end(trainer, pl_module)

@@ -1,0 +1,270 @@
+"""The command line: what composes, what is refused, and in which words."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import hydra
+import pytest
+from omegaconf import OmegaConf
+
+from facegan import sample as sample_module
+from facegan import train as train_module
+from facegan.cli import resume
+from facegan.cli.conf import CONF_DIR, build
+from facegan.cli.run_data import with_data_of_the_run
+from facegan.errors import InputError
+from facegan.launch.devices import num_devices, strategy_for
+
+GROUPS = ("dataset", "model", "trainer", "clustering", "callbacks", "logger", "experiment", "debug")
+OPTIONS = [
+    f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF_DIR / group).glob("*.yaml"))
+]
+
+
+def compose(*overrides: str):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        return hydra.compose("config", [*overrides, "run_dir=."])
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_of_every_group_composes_and_builds(option: str):
+    pytest.importorskip("tensorboard" if "tensorboard" in option else "hydra")
+    narrow = ["model.width_g=4", "model.width_d=4"]  # quickly made
+    cfg = compose(option, "trainer.accelerator=cpu", "trainer.devices=1", *narrow)
+    OmegaConf.resolve(cfg)
+    for key in ("model", "dataset"):
+        build(cfg, key)
+    callbacks = list((build(cfg, "callbacks") or {}).values())
+    build(cfg, "logger")
+    trainer = build(cfg, "trainer", callbacks=callbacks, logger=False)
+    assert trainer.max_epochs in (cfg.trainer.max_epochs, 1)  # 1: debug=fdr
+
+
+def test_groups_can_be_combined():
+    cfg = compose("experiment=celeba64", "model=rpgan", "logger=[csv,wandb]", "debug=overfit")
+    assert cfg.dataset.name == "celeba"
+    assert cfg.model.loss == "rpgan"
+    assert set(cfg.logger) == {"csv", "wandb"}
+    assert cfg.dataset.limit == 64
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "strategy"),
+    [
+        (1, 1, "auto"),
+        ("1", 1, "auto"),
+        (4, 1, "ddp_find_unused_parameters_true"),
+        ("2", 1, "ddp_find_unused_parameters_true"),
+        ([0, 3], 1, "ddp_find_unused_parameters_true"),
+        ([3], 1, "auto"),
+        ("0,1", 1, "ddp_find_unused_parameters_true"),
+        (1, 2, "ddp_find_unused_parameters_true"),
+    ],
+)
+def test_the_strategy_follows_from_the_devices(devices, nodes: int, strategy: str):
+    assert strategy_for(devices, nodes) == strategy
+
+
+def test_all_gpus_are_not_meant_where_none_are_used(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert num_devices("auto") == num_devices(-1, "gpu") == 2
+    assert num_devices("auto", "cpu") == 1
+
+
+@pytest.mark.parametrize("devices", ["4", "[0,3]", "'0,1'"])
+def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: str):
+    strategies = [
+        compose(f"trainer.devices={devices}", *chosen).trainer.strategy
+        for chosen in ([], ["trainer.strategy=fsdp"])
+    ]
+    assert strategies == ["ddp_find_unused_parameters_true", "fsdp"]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("model.lrg=1", "no configuration key model.lrg; did you mean model.lr_g?"),
+        ("lr_g=1", "did you mean model.lr_g?"),
+        ("trainer.max_epoch=1", "did you mean trainer.max_epochs?"),
+        ("dataset.imagesize=32", "did you mean dataset.image_size?"),
+        ("sed=1", "did you mean seed?"),
+        ("dataset=celba", "did you mean celeba? dataset can be: celeba, folder, mnist, synthetic."),
+        ("model=dcgna", "did you mean dcgan?"),
+        ("experiment=mnist_quik", "did you mean mnist_quick?"),
+        ("logger=wandbb", "did you mean wandb?"),
+        ("experimnt=x", "did you mean experiment?"),
+        ("seed=-1", "seed must be"),
+        ("trainer.max_epochs=0", "trainer.max_epochs"),
+        ("trainer.max_epochs=many", "trainer.max_epochs"),
+        ("trainer.devices=0", "trainer.devices"),
+        ("trainer.devices=2.5", "trainer.devices must be a number"),
+        ("trainer.devices=null", "trainer.devices must be a number"),
+        ("objective.metric=null", "objective.metric must name a metric"),
+        ("trainer.precision=8", "trainer.precision must be one of 32-true"),
+        ("trainer.precision=bf16-true", "trainer.precision must be one of 32-true"),
+        ("trainer.limit_train_batches=0", "trainer.limit_train_batches"),
+        ("+trainer.max_steps=5", "use trainer.max_epochs"),
+        ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm must be one of"),
+        ("trainer.detect_anomaly=maybe", "trainer.detect_anomaly must be one of"),
+        ("trainer.log_every_n_steps=x", "trainer.log_every_n_steps must be a whole number"),
+        ("trainer.max_time=5", "trainer.max_time must be DD:HH:MM:SS"),
+        ("model.image_size=32", "model.image_size=32 does not fit dataset.image_size=16"),
+        ("model.augment=[" + "color," * 60 + "colour]", "model.augment must be one of"),
+        ("trainer.num_nodes=2", "use torchrun or srun"),
+        ("resume.fallback=maybe", "resume.fallback must be one of"),
+        ("callbacks.samples.every_n_epochs=0", "callbacks.samples.every_n_epochs"),
+        ("resume=", "resume= is empty"),
+        ("ckpt=''", "ckpt= is empty"),
+        ("model.betas_d=[0.5,2]", "model.betas_d"),
+        ("dataset.batch_size=-4", "dataset.batch_size"),
+        ("dataset.image_size=50", "nearest are 48 and 56"),
+        ("model.loss=gan", "model.loss must be one of"),
+        ("+trainer.gradient_clip_val=1", "use model.clip"),
+        ("+trainer.accumulate_grad_batches=2", "use model.accumulate"),
+        ("ckpt=nowhere.ckpt", "There is no checkpoint at nowhere.ckpt"),
+        ("resume=nowhere", "There is nothing to resume in nowhere"),
+        ("seed=[", "seed=[ is not understood"),
+        ("runs/synthetic/TIME", "write KEY=VALUE, like ckpt=RUN_DIR"),
+        ("callbacks=[defaults]", "did you mean default? callbacks can be"),
+        ("run_dir=elsewhere", "run_dir follows from hydra.run.dir"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(train, tmp_path: Path, override: str, sentence: str):
+    status, output = train(override)
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
+    assert len(output.strip().splitlines()) == 1, output
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("model", ["rpgan", "wgan_gp"])
+def test_half_precision_with_a_gradient_penalty_is_refused(train, model: str):
+    status, output = train(f"model={model}", "trainer.precision=16-mixed")
+    assert status == 2
+    assert "bf16-mixed" in output
+
+
+def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
+    def broken(cfg: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(train_module, "_check_values", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        train()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["train", "sample", "cluster", "classify", "evaluate"])
+def test_help_needs_no_torch(module: str):
+    code = (
+        f"import sys, facegan.{module} as m; sys.argv = ['x', '--help']\n"
+        "try: m.main()\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert f"python -m facegan.{module}" in output
+    assert output.strip().endswith("False")
+
+
+def test_a_node_that_cannot_be_built_is_named():
+    cfg = compose("+model.colour=red")
+    with pytest.raises(InputError, match=r"model: .*colour"):
+        build(cfg, "model")
+
+
+def save_run(directory: Path) -> None:
+    """What is asked for of a run that is to be resumed."""
+    for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
+        (directory / name).parent.mkdir()
+        (directory / name).touch()
+
+
+def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Path):
+    save_run(tmp_path)
+    OmegaConf.save(
+        ["dataset=mnist", "trainer.max_epochs=3", "trainer.max_time=00:00:01:00", "+x=1", "ckpt=a"],
+        tmp_path / ".hydra" / "overrides.yaml",
+    )
+    arguments = [f"resume={tmp_path}", "trainer.max_epochs=9"]
+    assert resume.with_resumed_overrides(arguments) == [
+        f"resume.dir={tmp_path}",
+        "dataset=mnist",
+        "+x=1",
+        f"hydra.run.dir='{tmp_path}'",
+        "trainer.max_epochs=9",
+    ]
+    assert resume.with_resumed_overrides(["seed=1", "resume.dir=null"]) == [
+        "seed=1",
+        "resume.dir=null",
+    ]
+
+
+def test_a_run_resumed_from_elsewhere_finds_its_data(tmp_path: Path):
+    save_run(tmp_path)
+    OmegaConf.save(
+        ["dataset=celeba", "dataset.root='my faces'", "data_dir=/there", "dataset.n=null"],
+        tmp_path / ".hydra" / "overrides.yaml",
+    )
+    (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
+    assert resume.with_resumed_overrides([f"resume={tmp_path}"])[1:5] == [
+        "dataset=celeba",
+        "dataset.root='/home/me/my faces'",
+        "data_dir='/there'",
+        "dataset.n=null",
+    ]
+
+
+def test_a_run_resumed_from_elsewhere_finds_the_directory_of_all_data(tmp_path: Path):
+    save_run(tmp_path)
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("[dataset=celeba]")
+    (tmp_path / ".hydra" / "config.yaml").write_text("data_dir: data")
+    (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
+    arguments = resume.with_resumed_overrides([f"resume={tmp_path}"])
+    assert arguments[1:3] == ["dataset=celeba", "data_dir='/home/me/data'"]
+    arguments = resume.with_resumed_overrides([f"resume={tmp_path}", "data_dir=here"])
+    assert not any("/home/me" in argument for argument in arguments)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("n=0", "n must be"),
+        ("format=gif", "format must be one of png, npz"),
+        ("seed=-2", "seed must be"),
+        ("batch_size=none", "batch_size must be"),
+        ("truncation=0", "truncation must be"),
+        ("trunc=1", "did you mean truncation?"),
+        ("ckpt=null", "ckpt=FILE or ckpt=RUN_DIR"),
+        ("ckpt=nowhere", "There is no checkpoint at nowhere"),
+    ],
+)
+def test_mistakes_in_sampling(run, override: str, sentence: str):
+    status, output = run(sample_module, "ckpt=x", override)
+    assert status == 2
+    assert sentence in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_the_data_of_a_run_are_found_again_from_elsewhere(tmp_path: Path):
+    hydra_dir = tmp_path / "run" / ".hydra"
+    hydra_dir.mkdir(parents=True)
+    (hydra_dir / "hydra.yaml").write_text(
+        "hydra: {runtime: {cwd: /home/me, choices: {dataset: celeba}}}"
+    )
+    (hydra_dir / "config.yaml").write_text(
+        "data_dir: packed\n"
+        "dataset: {_target_: x, name: o'clock, root: faces, data_dir: '${data_dir}', crop: null,"
+        " flip: true, image_size: 64}"
+    )
+    ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
+    got = with_data_of_the_run(["-c", "job", ckpt, "dataset.crop=108"])
+    assert got == [
+        *["-c", "job", ckpt, "dataset=celeba", "dataset.name='o\\'clock'"],
+        *["dataset.root='/home/me/faces'", "dataset.data_dir='/home/me/packed'"],
+        *["dataset.flip=true", "dataset.crop=108"],
+    ]
+    assert "dataset.data_dir='there'" not in with_data_of_the_run([ckpt, "data_dir=there"])
+    for untouched in (["n=3"], [ckpt, "dataset=mnist"], [f"ckpt={tmp_path}/alone.ckpt"]):
+        assert with_data_of_the_run(untouched) == untouched

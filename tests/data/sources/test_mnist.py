@@ -1,0 +1,138 @@
+"""MNIST: read from what lies there, whole files only."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision
+
+from facegan.data.sources import mnist
+from facegan.data.sources.mnist import MNIST
+from facegan.errors import InputError
+
+COUNTS = {"train": 20, "t10k": 6}
+
+
+def idx(values: np.ndarray) -> bytes:
+    header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+    return header + values.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def digits() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    made = {}
+    for part, n in COUNTS.items():
+        made[f"{part}-images-idx3-ubyte"] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        made[f"{part}-labels-idx1-ubyte"] = np.arange(n, dtype=np.uint8) % 10
+    return made
+
+
+def write(raw: Path, digits: dict[str, np.ndarray], packed: bool = True) -> None:
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, values in digits.items():
+        data = idx(values)
+        path = raw / (name + ".gz" * packed)
+        path.write_bytes(gzip.compress(data) if packed else data)
+
+
+def module(root: Path, **keys: object) -> MNIST:
+    keys = {"data_dir": str(root / "stores"), "batch_size": 2, **keys}
+    return MNIST(root=str(root), **keys)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", refuse)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("where", ["MNIST/raw", "raw", "."])
+def test_packed_or_not_in_each_place(tmp_path, digits, packed, where):
+    write(tmp_path / where, digits, packed)
+    store = module(tmp_path, image_size=28).store
+    both = np.concatenate([digits["train-images-idx3-ubyte"], digits["t10k-images-idx3-ubyte"]])
+    np.testing.assert_array_equal(store.images[:, 0], both)
+    both = np.concatenate([digits["train-labels-idx1-ubyte"], digits["t10k-labels-idx1-ubyte"]])
+    np.testing.assert_array_equal(store.labels[:, 0], both)
+    assert store.label_names == ["digit"]
+
+
+def test_the_split(tmp_path, digits, monkeypatch):
+    monkeypatch.setattr(mnist, "VAL", 5)
+    write(tmp_path, digits)
+    assert module(tmp_path).store.splits.tolist() == [0] * 15 + [1] * 5 + [2] * 6
+
+
+def test_32_is_padded_and_64_is_that_resized(tmp_path, digits):
+    write(tmp_path, digits)
+    padded = module(tmp_path, image_size=32).store.images
+    assert padded[:, :, 2:-2, 2:-2].max() > 0
+    np.testing.assert_array_equal(padded[3, 0, 2:-2, 2:-2], digits["train-images-idx3-ubyte"][3])
+    assert padded[:, :, :2].max() == padded[..., -2:].max() == 0
+
+    smooth = np.fromfunction(lambda i, y, x: 4 * (x + y) + i, (20, 28, 28)).astype(np.uint8)
+    write(tmp_path, {**digits, "train-images-idx3-ubyte": smooth})
+    large = module(tmp_path, image_size=64).store.images[3, 0].astype(float)
+    assert large.shape == (64, 64)
+    halved = large.reshape(32, 2, 32, 2).mean((1, 3))[6:-6, 6:-6]
+    assert np.abs(halved - smooth[3, 4:-4, 4:-4]).max() < 1.5
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+def test_a_truncated_file_is_named(tmp_path, digits, packed, name):
+    write(tmp_path, digits, packed)
+    path = tmp_path / (name + ".gz" * packed)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(InputError, match=f"{name}.* download it again"):
+        module(tmp_path).prepare_data()
+
+
+def test_files_that_do_not_belong_together(tmp_path, digits):
+    write(tmp_path, {**digits, "train-labels-idx1-ubyte": digits["t10k-labels-idx1-ubyte"]})
+    with pytest.raises(InputError, match="a digit for each of the 20 images"):
+        module(tmp_path).prepare_data()
+
+
+def test_what_is_no_idx_file(tmp_path, digits):
+    write(tmp_path, digits, packed=False)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"<html>")
+    with pytest.raises(InputError, match="no idx file"):
+        module(tmp_path).prepare_data()
+
+
+def test_absent_and_no_network(tmp_path):
+    with pytest.raises(InputError) as raised:
+        module(tmp_path / "none").prepare_data()
+    for said in (str(tmp_path / "none"), "Error downloading", "dataset.root"):
+        assert said in str(raised.value)
+
+
+def test_downloaded_when_absent(tmp_path, digits, monkeypatch):
+    monkeypatch.setattr(
+        torchvision.datasets,
+        "MNIST",
+        lambda root, download: write(Path(root, "MNIST", "raw"), digits),
+    )
+    assert len(MNIST(data_dir=str(tmp_path)).store) == 26
+    assert (tmp_path / "mnist" / "MNIST" / "raw").is_dir()
+
+
+@pytest.mark.parametrize(
+    "keys", [{"image_size": 48}, {"channels": 3}, {"flip": True}], ids=lambda keys: next(iter(keys))
+)
+def test_what_mnist_has_not(tmp_path, keys):
+    with pytest.raises(InputError, match=f"dataset.{next(iter(keys))}"):
+        module(tmp_path, **keys)
+
+
+def test_real_mnist(real_data, tmp_path):
+    source = MNIST(root=str(real_data / "mnist")).source()
+    assert np.bincount(source.splits).tolist() == [55_000, 5_000, 10_000]
+    assert np.bincount(source.labels[:, 0]).min() > 6_000

@@ -1,0 +1,139 @@
+"""k-means beside the training: what it writes, and that the training does not notice."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from facegan import train as train_module
+from facegan.files import read_csv
+from tests.conftest import TINY
+
+Train = Callable[..., tuple[int, str]]
+
+SMALL = ["clustering.k=3", "clustering.n=40", "clustering.generated=20", "callbacks=[clusters]"]
+
+
+def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Path):
+    status, output = train(*SMALL)
+    assert status == 0, output
+    clusters = tmp_path / "run" / "clusters"
+    pictures = [f"{kind}_{epoch:03d}.png" for kind in ("epoch", "map") for epoch in range(3)]
+    for name in [*pictures, "curves.png"]:
+        assert Image.open(clusters / name).width > 100
+    written = read_csv(clusters / "metrics.csv")
+    assert [row["epoch"] for row in written] == ["0", "1", "2"]
+    assert [row["step"] for row in written] == ["0", "72", "144"]
+    assert written[0]["stability"] == ""
+    for row in written:
+        shares = [float(row[f"share/{number}"]) for number in range(3)]
+        assert sum(shares) == pytest.approx(1)
+        assert 0 <= float(row["nmi/Smiling"]) <= 1
+        assert 0 <= float(row["js"]) <= 0.7
+    logged = [row for row in read_csv(tmp_path / "run" / "metrics.csv") if row["clusters/inertia"]]
+    assert [row["step"] for row in logged] == ["0", "72", "144"]
+    for ours, theirs in zip(written, logged, strict=True):
+        assert float(ours["inertia"]) == pytest.approx(float(theirs["clusters/inertia"]), rel=1e-5)
+    table = read_csv(clusters / "attributes.csv")
+    assert {row["cluster"] for row in table} == {"0", "1", "2"}
+    assert {"Smiling", "Eyeglasses"} <= {row["attribute"] for row in table}
+
+
+@pytest.mark.slow
+def test_training_does_not_notice(train: Train, tmp_path: Path):
+    train("callbacks=[checkpoints]", f"hydra.run.dir={tmp_path}/off")
+    train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", f"hydra.run.dir={tmp_path}/on")
+    on, off = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
+        for name in ("on", "off")
+    )
+    for key in ("state_dict", "optimizer_states", "images_seen"):
+        assert str(on[key]) == str(off[key])
+    for name, value in off["state_dict"].items():
+        assert torch.equal(value, on["state_dict"][name]), name
+
+
+@pytest.mark.slow
+def test_resumed_clusters_are_those_of_an_uninterrupted_run(train: Train, tmp_path: Path):
+    more = [*SMALL[:-1], "callbacks=[clusters,checkpoints]"]
+    train(*more, "trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/whole")
+    train(*more, "trainer.max_epochs=2")
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=3")
+    assert status == 0, output
+    whole, resumed = (
+        [{**row, "seconds": ""} for row in read_csv(tmp_path / name / "clusters" / "metrics.csv")]
+        for name in ("whole", "run")
+    )
+    assert whole == resumed
+
+
+@pytest.mark.slow
+def test_clusters_of_other_images_are_not_gone_on_from(train: Train, tmp_path: Path):
+    train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", "trainer.max_epochs=1")
+    status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "clustering.seed=5")
+    assert status == 0, output
+    written = read_csv(tmp_path / "run" / "clusters" / "metrics.csv")
+    assert [row["stability"] == "" for row in written] == [True, False, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", ["attributes", "pixels"])
+def test_other_spaces(train: Train, tmp_path: Path, space: str):
+    chosen = "clustering.attributes=[Smiling,Male]"
+    status, output = train(*SMALL, f"clustering.space={space}", chosen, "trainer.max_epochs=1")
+    assert status == 0, output
+    last = read_csv(tmp_path / "run" / "clusters" / "metrics.csv")[-1]
+    named = {name.removeprefix("nmi/") for name in last if name.startswith("nmi/")}
+    assert named == {"Smiling", "Male", "combination", "mean"}
+    assert ("js" in last) == (space == "pixels")
+    if space == "attributes":  # k-means on two binary columns has four answers at the most
+        assert float(last["nmi/combination"]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("clustering.attributes=[Smilling]", "no Smilling; they have: "),
+        ("clustering.layers=[9]", "numbered 1 (at the image) to 2"),
+        ("clustering.k=0", "clustering.k must be a whole number of at least 1"),
+        ("clustering.space=colours", "clustering.space must be one of features"),
+        ("callbacks.clusters.every_n_epochs=0", "every_n_epochs must be a whole number"),
+    ],
+)
+def test_what_cannot_be_clustered_is_said_before_training(
+    train: Train, tmp_path: Path, override: str, sentence: str
+):
+    status, output = train(*SMALL, override)
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "run" / "clusters").exists()
+
+
+@pytest.mark.slow
+def test_pictures_without_labels_are_clustered_all_the_same(run, tmp_path: Path):
+    for number in range(30):
+        colour = (number * 8, 255 - number * 8, 90)
+        Image.new("RGB", (16, 16), colour).save(tmp_path / f"{number}.png")
+    overrides = [override for override in TINY if not override.startswith("dataset.n")]
+    data = ["dataset=folder", f"dataset.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
+    status, output = run(train_module, *overrides, *SMALL, *data, "trainer.max_epochs=1")
+    assert status == 0, output
+    last = read_csv(tmp_path / "run" / "clusters" / "metrics.csv")[-1]
+    assert "silhouette" in last
+    assert not [name for name in last if name.startswith("nmi")]
+
+
+@pytest.mark.slow
+def test_tensorboard_shows_sheet_map_and_table(train: Train, tmp_path: Path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(*SMALL, "logger=tensorboard", "trainer.max_epochs=1")
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"clusters/sheet", "clusters/map", "clusters/curves"} <= set(tags["images"])
+    assert "clusters/attributes/text_summary" in tags["tensors"]
+    assert [event.step for event in events.Scalars("clusters/nmi/Smiling")] == [0, 72]
