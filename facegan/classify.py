@@ -385,7 +385,7 @@ def _curve(
     """Probe and clusters of the untrained discriminator and of every checkpoint beside ``path``."""
     from facegan.clusters.kmeans import k_means
     from facegan.clusters.scores import scores as cluster_scores
-    from facegan.clusters.settings import Settings
+    from facegan.clusters.settings import ClusterSettings
     from facegan.data.labels import Labels
     from facegan.gan.checkpoint import load_gan, read_checkpoint
     from facegan.probes import report as probe_report
@@ -393,7 +393,7 @@ def _curve(
     found = ((read_checkpoint(p)["images_seen"], p) for p in path.parent.glob("*.ckpt"))
     seen = {0: None} | dict(sorted(found))
     rows: list[dict[str, Any]] = []
-    usual = Settings()
+    usual = ClusterSettings()
     labels = Labels(
         data.store.labels[task.rows[task.test]][:, task.columns],
         task.problem.names,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from facegan.clusters.analysis import Result
     from facegan.clusters.kmeans import Clusters
     from facegan.clusters.points import Points
-    from facegan.clusters.settings import Settings
+    from facegan.clusters.settings import ClusterSettings
     from facegan.gan.gan import GAN
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def cluster(cfg: DictConfig) -> None:
     expect_seed("seed", cfg.seed)
     from facegan.gan.checkpoint import load_gan
 
-    settings: Settings = build(cfg, "clustering")
+    settings: ClusterSettings = build(cfg, "clustering")
     gan, path = load_gan(cfg.ckpt, cfg.device)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
     out = out_dir(cfg, run_dir_of(path) / "clusters" / name)
@@ -47,7 +47,7 @@ def cluster(cfg: DictConfig) -> None:
         _study(cfg, gan, settings, path, out)
 
 
-def _study(cfg: DictConfig, gan: "GAN", settings: "Settings", path: Path, out: Path) -> None:
+def _study(cfg: DictConfig, gan: "GAN", settings: "ClusterSettings", path: Path, out: Path) -> None:
     from facegan.clusters import report as cluster_report
     from facegan.clusters.analysis import analyse
     from facegan.clusters.map import embed
@@ -98,7 +98,7 @@ def _assigned(names: list[str], points: "np.ndarray", clusters: "Clusters") -> l
 
 
 def _save_clusters(
-    path: Path, settings: "Settings", points: "Points", result: "Result", images_seen: int
+    path: Path, settings: "ClusterSettings", points: "Points", result: "Result", images_seen: int
 ) -> None:
     """``centroids`` (k, c) and all that turns an image into a point to compare with them."""
     import numpy as np

@@ -137,9 +137,9 @@ def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
 
 def test_classes_are_no_quantities():
     from facegan.clusters.points import read_points
-    from facegan.clusters.settings import Settings
+    from facegan.clusters.settings import ClusterSettings
     from facegan.data.labels import Labels
 
     labels = Labels(np.array([[0], [2], [1], [2]]), ["digit"])
-    points = read_points(Settings(space="attributes"), None, None, np.arange(4), labels).real
+    points = read_points(ClusterSettings(space="attributes"), None, None, np.arange(4), labels).real
     assert points.tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]]

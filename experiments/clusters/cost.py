@@ -21,7 +21,7 @@ from facegan.clusters import report as cluster_report
 from facegan.clusters.analysis import analyse
 from facegan.clusters.map import embed
 from facegan.clusters.points import read_points
-from facegan.clusters.settings import Settings
+from facegan.clusters.settings import ClusterSettings
 from facegan.data.labels import Labels
 from facegan.data.sources.synthetic import Synthetic
 from facegan.gan.gan import GAN
@@ -79,7 +79,7 @@ def measure(n: int, size: int, folder: str) -> None:
     gan = GAN(image_size=size)
     epoch = seconds_of_an_epoch(gan, data)
     before, began = peak_mib(), time.perf_counter()
-    settings = Settings(n=n)
+    settings = ClusterSettings(n=n)
     rows = np.random.default_rng(0).permutation(n)
     labels = Labels(data.store.labels[rows % FACES].astype(np.int64), data.label_names)
     points = read_points(settings, repeated, gan, rows, labels)

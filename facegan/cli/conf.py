@@ -6,22 +6,39 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan.cli.messages import one_line
 from facegan.cli.sweep import direction_of, in_sweep, job_number, sweep_name
+from facegan.clusters.settings import ClusterSettings
 from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
 from facegan.launch.devices import strategy_for
-from facegan.launch.environment import local_world_size, nodes
+from facegan.launch.environment import local_world_size, nodes, run_name
 from facegan.quality.names import name_of
+from facegan.settings import Settings
 
 _PACKAGE = Path(__file__).parent.parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
 CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+
+
+# A node per class, as /settings/NAME in a defaults list: conf/ holds only what differs from it.
+SETTINGS: dict[str, type[Settings]] = {"clustering": ClusterSettings}
+
+
+def register() -> None:
+    """Give Hydra the resolvers of conf/ and the defaults of every settings class."""
+    for name, function in RESOLVERS.items():
+        # run_name: once for a whole sweep, as Hydra's own "now" is.
+        cached = name == "run_name"
+        OmegaConf.register_new_resolver(name, function, use_cache=cached, replace=True)
+    for name, settings in SETTINGS.items():
+        ConfigStore.instance().store(name, settings.defaults(), group="settings")
 
 
 def output_dir() -> str | None:
@@ -46,6 +63,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "sweep_name": sweep_name,
     "job_number": job_number,
     "direction_of": direction_of,
+    "run_name": run_name,
 }
 
 

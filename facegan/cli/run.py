@@ -19,21 +19,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan.cli import resume
-from facegan.cli.conf import CONF_DIR, RESOLVERS
+from facegan.cli.conf import CONF_DIR, register
 from facegan.cli.messages import sentence_of, shortened
 from facegan.cli.resume import given, told
 from facegan.cli.sweep import conclude, in_sweep, note_failure, raise_if_no_job_succeeded
 from facegan.errors import FaceganError, InterruptedRun, OccupiedError, expect
-from facegan.launch.environment import JOB, is_local_rank_zero, rank, run_name, started
+from facegan.launch.environment import JOB, is_local_rank_zero, rank, started
 from facegan.launch.processes import LOST, configuration, report_error, report_lost_peers
 from facegan.quoting import with_quoted_paths
 
 log = logging.getLogger(__name__)
 
-for name, function in RESOLVERS.items():
-    OmegaConf.register_new_resolver(name, function, replace=True)
-# Once for a whole sweep, as Hydra's own "now" is.
-OmegaConf.register_new_resolver("run_name", run_name, use_cache=True, replace=True)
+register()
 
 
 def run(

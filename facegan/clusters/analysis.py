@@ -13,7 +13,7 @@ from facegan.clusters.scores import (
     most_typical,
     scores,
 )
-from facegan.clusters.settings import Settings
+from facegan.clusters.settings import ClusterSettings
 from facegan.data.labels import Labels
 
 
@@ -37,7 +37,7 @@ class Result:
 def analyse(
     points: np.ndarray,
     labels: Labels,
-    settings: Settings,
+    settings: ClusterSettings,
     previous: np.ndarray | None = None,
     generated: np.ndarray | None = None,
 ) -> Result:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facegan.clusters.settings import Settings
+from facegan.clusters.settings import ClusterSettings
 from facegan.data.labels import Labels, choose_labels
 from facegan.errors import expect
 from facegan.features.reading import CALIBRATION_IMAGES, calibrated, reader
@@ -20,7 +20,7 @@ from facegan.pictures.scaling import to_uint8
 from facegan.seeds import mix_seed
 
 
-def chosen_labels(data: Any, rows: np.ndarray, settings: Settings) -> Labels:
+def chosen_labels(data: Any, rows: np.ndarray, settings: ClusterSettings) -> Labels:
     """The labels (len(rows), L) of ``clustering.attributes``."""
     store = data.store
     labels = choose_labels(
@@ -54,7 +54,7 @@ class Points:
 
 
 def read_points(
-    settings: Settings,
+    settings: ClusterSettings,
     data: Any,
     gan: Any,
     rows: np.ndarray,

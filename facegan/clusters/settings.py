@@ -1,50 +1,45 @@
 """What is clustered, and how."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
-from facegan.errors import expect, expect_int, expect_one_of, expect_seed
-from facegan.features.reading import SPACES
+from pydantic import Field, model_validator
+
+from facegan.errors import InputError
+from facegan.settings import Count, Seed, Settings, setting
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is clustered, and how (``conf/clustering``).
+class ClusterSettings(Settings):
+    """Settings of one clustering (``conf/clustering``)."""
 
-    Args:
-        k: number of clusters.
-        space: ``features`` of the discriminator, ``attributes`` (the label columns themselves, the
-            classic baseline) or ``pixels``.
-        attributes: labels to report and, with ``space=attributes``, to cluster; their combination
-            is scored, too. ``None``: all that the data has.
-        layers: of the discriminator, numbered from 1 at the image; ``None``: all.
-        components: principal components that are kept.
-        n: images, drawn once from ``split``; ``None``: all of it.
-        split: ``train``, ``val`` or ``test``.
-        generated: images that are drawn and assigned, too.
-        seed: of the choice of images and of k-means.
-    """
+    prefix: ClassVar[str] = "clustering."
 
-    k: int = 10
-    space: str = "features"
-    attributes: Sequence[str] | None = None
-    layers: Sequence[int] | None = None
-    components: int = 32
-    n: int | None = 4000
-    split: str = "train"
-    generated: int = 1000
-    seed: int = 0
+    k: Count = setting(10, "number of clusters")
+    space: Literal["features", "pixels", "attributes"] = setting(
+        "features", "what is clustered: the discriminator's features, pixels, or the label columns"
+    )
+    attributes: Sequence[str] | None = setting(
+        None,
+        "labels to report, with their combination; null: all",
+        example="[Smiling,Eyeglasses]",
+    )
+    layers: Sequence[int] | None = setting(
+        None, "layers of the discriminator, from 1 at the image; null: all", example="[3,4]"
+    )
+    components: Count = setting(32, "principal components that are kept")
+    n: Annotated[int, Field(ge=2)] | None = setting(
+        4000, "images, drawn once from the split; null: all of it"
+    )
+    split: Literal["train", "val", "test"] = setting(
+        "train", "part of the data they are drawn from"
+    )
+    generated: int = setting(1000, "generated images that are assigned, too", ge=0)
+    seed: Seed = setting(0, "of the choice of images and of k-means")
 
-    def __post_init__(self) -> None:
-        expect_int("clustering.k", self.k, 1)
-        expect_one_of("clustering.space", self.space, (*SPACES, "attributes"))
-        expect_int("clustering.components", self.components, 1)
-        if self.n is not None:
-            expect_int("clustering.n", self.n, 2)
-        expect_one_of("clustering.split", self.split, ("train", "val", "test"))
-        expect_int("clustering.generated", self.generated, 0)
-        expect_seed("clustering.seed", self.seed)
-        expect(
-            self.layers is None or self.space == "features",
-            f"clustering.layers is for clustering.space=features, not for {self.space}.",
-        )
+    @model_validator(mode="after")
+    def _layers_need_features(self) -> "ClusterSettings":
+        if self.layers is not None and self.space != "features":
+            raise InputError(
+                f"clustering.layers is for clustering.space=features, not for {self.space}."
+            )
+        return self

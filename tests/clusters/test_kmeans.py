@@ -14,7 +14,7 @@ from facegan.clusters.scores import (
     purity,
     scores,
 )
-from facegan.clusters.settings import Settings
+from facegan.clusters.settings import ClusterSettings
 from facegan.data.labels import Labels, choose_labels
 from facegan.errors import InputError
 
@@ -226,4 +226,4 @@ def test_a_map_keeps_blobs_apart():
 )  # fmt: skip
 def test_settings_are_checked(setting: str, value: object):
     with pytest.raises(InputError, match=f"clustering.{setting}"):
-        Settings(**{setting: value})  # type: ignore[arg-type]
+        ClusterSettings(**{setting: value})  # type: ignore[arg-type]

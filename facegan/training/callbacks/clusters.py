@@ -15,7 +15,7 @@ from facegan.clusters import report as cluster_report
 from facegan.clusters.analysis import Result, analyse
 from facegan.clusters.map import embed
 from facegan.clusters.points import Points, chosen_labels, read_points
-from facegan.clusters.settings import Settings
+from facegan.clusters.settings import ClusterSettings
 from facegan.errors import expect_int
 from facegan.features.reading import reader
 from facegan.files import append_csv, read_csv
@@ -41,7 +41,7 @@ class Clusters(pl.Callback):
 
     family = "clusters"  # of its metrics
 
-    def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
+    def __init__(self, directory: str, settings: ClusterSettings, every_n_epochs: int = 1) -> None:
         expect_int("callbacks.clusters.every_n_epochs", every_n_epochs, at_least=1)
         self.directory = Path(directory)
         self.settings = settings

@@ -1,0 +1,179 @@
+"""Settings declared once: each key with its type, range, default and meaning.
+
+Checks, error sentences, the configuration's defaults and ``--help`` all follow from the fields of a
+:class:`Settings` child. This module and its children import no torch.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from facegan.errors import InputError
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
+Count = Annotated[int, Field(ge=1)]
+Pair = Annotated[tuple[float, float], BeforeValidator(lambda v: tuple(v) if type(v) is list else v)]
+
+
+def setting(
+    default: Any, meaning: str, *, key: str = "", form: str = "", example: str = "", **range_: Any
+) -> Any:
+    """A field of :class:`Settings`.
+
+    Args:
+        default: plain YAML value.
+        meaning: one line, for ``--help`` and for readers.
+        key: as the user types it, where it is not ``prefix + name``.
+        form: what a value must be, where its type does not say it ("DD:HH:MM:SS").
+        example: of a list, as typed.
+        **range_: pydantic's constraints: ``ge``, ``gt``, ``le``, ``lt``, ``pattern`` …
+    """
+    extra: dict[str, Any] = {"key": key, "form": form, "example": example}
+    return Field(default, description=meaning, json_schema_extra=extra, **range_)
+
+
+class Settings(BaseModel):
+    """Checked, immutable settings; a wrong value raises InputError with one sentence.
+
+    A child sets ``prefix``, what stands before its keys on the command line ("model."), and
+    declares its fields with :func:`setting`. Combinations of values are checked in a
+    ``@model_validator(mode="after")`` that raises InputError.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InputError(self._sentence(error)) from None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """From a part of the configuration: ``_target_`` is left out."""
+        return cls(**{key: value for key, value in values.items() if key != "_target_"})
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Plain values of all fields: what the configuration starts from."""
+        return cls.model_construct().model_dump(mode="json")
+
+    @classmethod
+    def key(cls, name: str) -> str:
+        """The field ``name`` as the user types it."""
+        field = cls.model_fields.get(name)
+        return (_extra(field)["key"] if field else "") or f"{cls.prefix}{name}"
+
+    @classmethod
+    def table(cls) -> list[tuple[str, str, str, str]]:
+        """A row per field: key, default as typed, what a value may be, and its meaning."""
+        values = cls.defaults()
+        return [
+            (cls.key(name), _typed(values[name]), _form(field), field.description or "")
+            for name, field in cls.model_fields.items()
+        ]
+
+    @classmethod
+    def _sentence(cls, error: ValidationError) -> str:
+        first = error.errors()[0]
+        if isinstance(raised := first.get("ctx", {}).get("error"), InputError):
+            return str(raised)
+        name, *deeper = (str(part) for part in first["loc"] if isinstance(part, str))
+        if first["type"] == "extra_forbidden" and not deeper:
+            near = difflib.get_close_matches(name, cls.model_fields, n=1)
+            hint = f"; did you mean {cls.key(near[0])}?" if near else "."
+            return f"There is no setting {cls.key(name)}{hint}"
+        field = cls.model_fields[name]
+        nested = field.annotation
+        if deeper and isinstance(nested, type) and issubclass(nested, Settings):
+            return nested._sentence(error)  # its own prefix names the key
+        values = first["input"] if first["type"] == "missing" else None
+        given = first["input"] if values is None else None
+        return f"{cls.key(name)} must be {_form(field)}, not {_typed_input(given)}."
+
+
+def checked(key: str, value: Any, kind: Any, form: str = "") -> Any:
+    """``value`` if it is of the (annotated) type ``kind``; else InputError that names ``key``."""
+    try:
+        return TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError:
+        wanted = form or _form(FieldInfo.from_annotation(kind))
+        raise InputError(f"{key} must be {wanted}, not {_typed_input(value)}.") from None
+
+
+def _extra(field: FieldInfo) -> dict[str, str]:
+    return field.json_schema_extra or {"key": "", "form": "", "example": ""}  # type: ignore[return-value]
+
+
+def _form(field: FieldInfo) -> str:
+    """What a value must be, in words."""
+    extra = _extra(field)
+    if extra["form"]:
+        return extra["form"]
+    kinds = _alternatives(field.annotation)
+    words = [_words(kind, field.metadata, extra["example"]) for kind in kinds if kind is not None]
+    return " or ".join([*dict.fromkeys(words), *(["null"] if None in kinds else [])])
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """The members of a union, in order; None for NoneType."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for part in get_args(annotation) for kind in _alternatives(part)]
+    return [None if annotation is type(None) else annotation]
+
+
+def _words(kind: Any, metadata: Sequence[Any], example: str) -> str:
+    if get_origin(kind) is Annotated:
+        kind, *inner = get_args(kind)
+        metadata = [*metadata, *(m for part in inner for m in getattr(part, "metadata", [part]))]
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(_typed(option) for option in get_args(kind))
+    if kind is bool:
+        return "true or false"
+    if kind in (int, float):
+        return ("a whole number" if kind is int else "a number") + _bounds(metadata)
+    if kind is str:
+        return "text"
+    if isinstance(kind, type) and issubclass(kind, Mapping | BaseModel):
+        return "settings like {key: value}"
+    members = get_args(kind)
+    if members and get_origin(members[0]) is Literal and not example:
+        return "a list of " + ", ".join(_typed(option) for option in get_args(members[0]))
+    return f"a list like {example or '[1,2]'}"
+
+
+def _bounds(metadata: Sequence[Any]) -> str:
+    limits = {
+        name: getattr(bound, name.lower())
+        for bound in metadata
+        if (name := type(bound).__name__) in ("Ge", "Gt", "Le", "Lt")
+    }
+    if {"Ge", "Le"} <= limits.keys():
+        return f" between {limits['Ge']:g} and {limits['Le']:g}"
+    words = {"Ge": "of at least", "Gt": "above", "Le": "of at most", "Lt": "below"}
+    parts = [
+        f"{word} {'2**32' if limits[name] == 2**32 else format(limits[name], 'g')}"
+        for name, word in words.items()
+        if name in limits
+    ]
+    return "".join(f" {part}" if i == 0 else f" and {part}" for i, part in enumerate(parts))
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_typed(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}: {_typed(item)}" for key, item in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _typed_input(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else _typed(value)
