@@ -59,16 +59,16 @@ def classify(cfg: DictConfig) -> None:
     name = path.stem if cfg.classify.probe == "logistic" else f"{path.stem}_{cfg.classify.probe}"
     out = out_dir(cfg, run_dir_of(path) / "classify" / name)
     if cfg.label is not None:
-        _label(cfg, gan.hp, out)
+        _label(cfg, gan.settings, out)
         return
     if cfg.classify.layers is not None:
         reader("features", gan.discriminator, list(cfg.classify.layers))
-    data = build_data(cfg, gan.hp)
+    data = build_data(cfg, gan.settings)
     task = _task_of(data, cfg)
     if cfg.classify.curve:
         _curve(cfg, gan, path, data, task, out)
     elif cfg.classify.probe == "cnn":
-        _cnn_alone(cfg, gan.hp, gan.device, data, task, out)
+        _cnn_alone(cfg, gan.settings, gan.device, data, task, out)
     else:
         _probe(cfg, gan, data, task, out)
 
@@ -199,7 +199,7 @@ def _probe(cfg: DictConfig, gan: "GAN", data: "ImageDataModule", task: Task, out
     probe_report.confusion(answers, truth, task.problem, out)
     if "cnn" in cfg.classify.references:
         probe_report.results(results, _facts(cfg, task), out)  # not to be lost meanwhile
-        results["cnn"] = _cnn_scores(cfg, gan.hp, gan.device, data, task, out)
+        results["cnn"] = _cnn_scores(cfg, gan.settings, gan.device, data, task, out)
     probe_report.results(results, _facts(cfg, task), out)
 
 
@@ -334,11 +334,11 @@ def _given_cnn(cfg: DictConfig, hp: Any, device: Any, task: Task) -> "Classifier
 
     found = load_classifier(Path(str(cfg.cnn.ckpt)), device)
     classes = None if task.problem.classes is None else list(task.problem.classes)
-    theirs = [found.hp[key] for key in ("names", "classes", "image_size", "channels")]
+    theirs = [found.settings[key] for key in ("names", "classes", "image_size", "channels")]
     expect(
         theirs == [list(task.problem.names), classes, hp.image_size, hp.channels],
-        f"{cfg.cnn.ckpt} tells {', '.join(found.hp.names)} at {found.hp.image_size} px with "
-        f"{found.hp.channels} channels, not what is asked for here.",
+        f"{cfg.cnn.ckpt} tells {', '.join(found.settings.names)} at {found.settings.image_size} px "
+        f"with {found.settings.channels} channels, not what is asked for here.",
     )
     return found
 
@@ -439,15 +439,15 @@ def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     network = load_classifier(saved, usable_device(cfg.device))
     names, images_of = _pictures(cfg, source, network)
     logits = read_all(network.logits, images_of, np.arange(len(names)), "Labelling")
-    heads = network.hp.classes or network.hp.names
-    found = predict(logits, network.hp.classes is not None).numpy()
+    heads = network.settings.classes or network.settings.names
+    found = predict(logits, network.settings.classes is not None).numpy()
     rows = [
         {"name": name, **dict(zip(heads, map(int, row), strict=True))}
         for name, row in zip(names, found, strict=True)
     ]
     write_csv(out / "labels.csv", ["name", *heads], rows)
     probe_report.prevalence(
-        heads, found, network.seen_prevalence.cpu().numpy(), network.hp.prevalence, out
+        heads, found, network.seen_prevalence.cpu().numpy(), network.settings.prevalence, out
     )
 
 
@@ -458,15 +458,15 @@ def _pictures(
     from facegan.gan.checkpoint import load_gan
     from facegan.gan.latents import sample_latents
 
-    hp = network.hp
+    hp = network.settings
     if source.is_file() or last_checkpoint(source).is_file():
         gan, _ = load_gan(source, cfg.device)
         expect(
-            (gan.hp.image_size, gan.hp.channels) == (hp.image_size, hp.channels),
-            f"{source} draws {gan.hp.image_size} px with {gan.hp.channels} channels, but the "
-            f"network was trained on {hp.image_size} px with {hp.channels}.",
+            (gan.settings.image_size, gan.settings.channels) == (hp.image_size, hp.channels),
+            f"{source} draws {gan.settings.image_size} px with {gan.settings.channels} channels, "
+            f"but the network was trained on {hp.image_size} px with {hp.channels}.",
         )
-        z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
+        z = sample_latents(cfg.n, gan.settings.latent_dim, cfg.seed)
         names = [f"{number:06d}" for number in range(len(z))]
         return names, lambda numbers: gan.sample(z[numbers])
     data = pictures_in(source, cfg, hp, "labelled")

@@ -54,7 +54,7 @@ def _study(cfg: DictConfig, gan: "GAN", settings: "ClusterSettings", path: Path,
     from facegan.clusters.points import chosen_labels, read_points
     from facegan.pictures.sheets import save_png
 
-    data = build_data(cfg, gan.hp)
+    data = build_data(cfg, gan.settings)
     rows = data.subset(settings.split, settings.n, settings.seed)
     labels = chosen_labels(data, rows, settings)
     points = read_points(settings, data, gan, rows, labels)
@@ -152,7 +152,7 @@ def _predict(cfg: DictConfig, gan: "GAN", out: Path) -> None:
     )
     prefix = "batch_norm/"
     measured = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-    data = pictures_in(pictures, cfg, gan.hp, "predicted")
+    data = pictures_in(pictures, cfg, gan.settings, "predicted")
     rows = np.arange(len(data.store))
     network = None
     if str(arrays["space"]) == "features":

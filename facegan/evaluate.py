@@ -133,13 +133,13 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
     from facegan.gan.latents import sample_latents
 
     gan, path = load_gan(str(ckpt), cfg.device)
-    z = sample_latents(cfg.n, gan.hp.latent_dim, cfg.seed)
+    z = sample_latents(cfg.n, gan.settings.latent_dim, cfg.seed)
     run_dir = run_dir_of(path)
     facts = _facts() | {
         "checkpoint": str(path),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "images_seen": gan.images_seen,
-        "latent_dim": gan.hp.latent_dim,
+        "latent_dim": gan.settings.latent_dim,
         "n": cfg.n,
     }
     subject = Subject(
@@ -150,7 +150,7 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
         out=out_dir(cfg, run_dir / "evaluation" / path.stem),
         facts=facts,
     )
-    return subject, build_data(cfg, gan.hp)
+    return subject, build_data(cfg, gan.settings)
 
 
 def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:

@@ -59,6 +59,11 @@ class Settings(BaseModel):
         return cls(**{key: value for key, value in values.items() if key != "_target_"})
 
     @classmethod
+    def pick(cls, values: Mapping[str, Any]) -> Self:
+        """From a larger mapping, such as a command's whole configuration: only its own fields."""
+        return cls(**{name: values[name] for name in cls.model_fields if name in values})
+
+    @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Plain values of all fields: what the configuration starts from."""
         return cls.model_construct().model_dump(mode="json")

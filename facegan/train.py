@@ -279,7 +279,7 @@ def _check_precision(model: "GAN", cfg: DictConfig) -> None:
         f"Gradient penalties overflow in trainer.precision={cfg.trainer.precision}: {remedy}.",
     )
     expect(
-        not (half and model.hp.clip is not None),
+        not (half and model.settings.clip is not None),
         f"model.clip cannot see through the loss scaling of float16: {remedy}.",
     )
 
@@ -341,7 +341,7 @@ def _fallback_checkpoint(directory: Path, error: InputError, fallback: bool) -> 
 
 
 def _announce(cfg: DictConfig, model: "GAN", data: "ImageDataModule", trainer: Any) -> None:
-    hp = model.hp
+    hp = model.settings
     log.info(
         "facegan %s: %s at %d px, %s training images, %s epochs in batches of %d.\n"
         "Loss %s, width %d/%d, on %s x %d. Everything goes to %s",

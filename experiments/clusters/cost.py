@@ -56,7 +56,7 @@ def seconds_of_an_epoch(gan: GAN, data: Synthetic, steps: int = 6) -> float:
         if step == 2:
             began = time.perf_counter()
         real = data.images(rows)
-        fake = gan.generator(torch.randn(64, gan.hp.latent_dim))
+        fake = gan.generator(torch.randn(64, gan.settings.latent_dim))
         optimizers[0].zero_grad()
         gan.loss_d(real, fake.detach())[0].backward()
         optimizers[0].step()

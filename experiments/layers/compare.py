@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
 
     models = {run: load_gan(run, "cpu")[0] for run in options.runs}
-    size = next(iter(models.values())).hp.image_size
+    size = next(iter(models.values())).settings.image_size
     data = CelebA(root=options.root, data_dir=options.data_dir, image_size=size)
     train, val, test = (
         flat(data.raw_images(data.store.rows(split)[:count]))
@@ -49,7 +49,9 @@ def main() -> None:
 
     print("| | parameters of G, D | images seen | Fréchet distance |\n|---|---:|---:|---:|")
     for run, model in models.items():
-        fake = flat(to_uint8(model.sample(sample_latents(COUNT, model.hp.latent_dim, seed=1))))
+        fake = flat(
+            to_uint8(model.sample(sample_latents(COUNT, model.settings.latent_dim, seed=1)))
+        )
         sizes = [
             sum(weights.numel() for weights in network.parameters())
             for network in (model.generator, model.discriminator)

@@ -41,6 +41,12 @@ def register() -> None:
         ConfigStore.instance().store(name, settings.defaults(), group="settings")
 
 
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """``cfg`` resolved, as dicts, lists and scalars: what settings are read from."""
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return content
+
+
 def output_dir() -> str | None:
     """Where Hydra has this job write, if it is one of Hydra's."""
     return HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else None

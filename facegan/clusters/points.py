@@ -85,7 +85,7 @@ def read_points(
     if not settings.generated:
         nothing = np.zeros((0, points.shape[1]))
         return Points(points.numpy(), nothing, None, reduction, network)
-    z = sample_latents(settings.generated, gan.hp.latent_dim, mix_seed(settings.seed, 2))
+    z = sample_latents(settings.generated, gan.settings.latent_dim, mix_seed(settings.seed, 2))
 
     def faces(numbers: np.ndarray) -> Tensor:
         return gan.sample(z[numbers])

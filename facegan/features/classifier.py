@@ -60,7 +60,7 @@ class Classifier(pl.LightningModule):
         self._predicted: list[Tensor] = []
 
     @property
-    def hp(self) -> Any:
+    def settings(self) -> Any:
         """The arguments of ``__init__``, as attributes."""
         return self.hparams
 
@@ -76,13 +76,13 @@ class Classifier(pl.LightningModule):
     def probabilities(self, images: Tensor) -> Tensor:
         """How likely each attribute or class is: (N, heads) in [0, 1]."""
         logits = self(images)
-        return logits.sigmoid() if self.hp.classes is None else logits.softmax(1)
+        return logits.sigmoid() if self.settings.classes is None else logits.softmax(1)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the accuracy."""
-        targets = labels[:, list(self.hp.columns)]
+        targets = labels[:, list(self.settings.columns)]
         weights: Any = self.weights
-        if self.hp.classes is not None:
+        if self.settings.classes is not None:
             targets = targets[:, 0].long()
             accuracy = multiclass_accuracy(logits, targets, logits.shape[1], average="micro")
             return F.cross_entropy(logits, targets, weights), accuracy
@@ -103,13 +103,13 @@ class Classifier(pl.LightningModule):
         loss, accuracy = self._loss(logits, batch[1])
         self.log("val/loss", loss, batch_size=len(logits))
         self.log("val/accuracy", accuracy, prog_bar=True, batch_size=len(logits))
-        self._predicted.append(predict(logits, self.hp.classes is not None))
+        self._predicted.append(predict(logits, self.settings.classes is not None))
 
     def on_validation_epoch_end(self) -> None:
         self.seen_prevalence.copy_(torch.cat(self._predicted).float().mean(0))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.parameters(), lr=self.hp.lr, weight_decay=1e-2)
+        return torch.optim.AdamW(self.parameters(), lr=self.settings.lr, weight_decay=1e-2)
 
 
 def predict(logits: Tensor, multiclass: bool) -> Tensor:

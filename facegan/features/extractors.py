@@ -109,7 +109,7 @@ def network_of(store: Path, names: Sequence[str], key: str, otherwise: str = "")
     found = [
         path
         for path in sorted((store / NETWORKS).glob("*.ckpt"))
-        if list(load_classifier(path, "cpu").hp.names) == list(names)
+        if list(load_classifier(path, "cpu").settings.names) == list(names)
     ]
     expect(
         len(found) > 0,
@@ -132,15 +132,15 @@ def _classifier(network: Classifier) -> Extractor:
         hidden = network.network.layers(images)
         return torch.cat([hidden.mean((2, 3)), network.network.logit(hidden).flatten(1)], 1)
 
-    names = tuple(network.hp.classes or network.hp.names)
+    names = tuple(network.settings.classes or network.settings.names)
     return Extractor(
         "cnn",
         _key(network),
         _without_gradients(read),
         heads=len(names),
         names=names,
-        multiclass=network.hp.classes is not None,
-        image_shape=(network.hp.channels, network.hp.image_size),
+        multiclass=network.settings.classes is not None,
+        image_shape=(network.settings.channels, network.settings.image_size),
     )
 
 

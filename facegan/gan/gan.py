@@ -1,9 +1,10 @@
 """The GAN: both networks, what each minimises, and the two half-steps of a training step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
@@ -91,7 +92,7 @@ class GAN(pl.LightningModule):
         super().__init__()
         betas_g, betas_d = _pair("model.betas_g", betas_g), _pair("model.betas_d", betas_d)
         self.save_hyperparameters()
-        _check(self.hp)
+        _check(self.settings)
         self.automatic_optimization = False
         self.images_seen = 0  # by all devices together: the x-axis of everything that is logged
 
@@ -108,20 +109,29 @@ class GAN(pl.LightningModule):
         self._graphed: GraphedStep | None = None
 
     @property
-    def hp(self) -> Any:
-        """The arguments of ``__init__``, as attributes (what Lightning calls ``hparams``)."""
+    def settings(self) -> Any:
+        """The arguments of ``__init__``, as attributes."""
         return self.hparams
+
+    def images_of(self, n: int, seed: int) -> Callable[[np.ndarray], Tensor]:
+        """The generator as a function of picture numbers: the first ``n`` latents of ``seed``.
+
+        The function takes numbers (N,) below ``n`` and returns images in [-1, 1] (N, channels,
+        image_size, image_size).
+        """
+        z = sample_latents(n, self.settings.latent_dim, seed)
+        return lambda numbers: self.sample(z[numbers])
 
     @property
     def penalised(self) -> bool:
         """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
-        return bool(_penalties(self.hp))
+        return bool(_penalties(self.settings))
 
     # ------------------------------------------------------------------ what is minimised
 
     def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
         """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line a term."""
-        hp, D = self.hp, self._augmented_d
+        hp, D = self.settings, self._augmented_d
         logits_real, logits_fake = D(real).float(), D(fake).float()
         if hp.label_smoothing > 0:
             loss = smoothed_bce(logits_real, logits_fake, hp.label_smoothing)
@@ -137,7 +147,7 @@ class GAN(pl.LightningModule):
 
     def loss_g(self, fake: Tensor, real: Tensor) -> Tensor:
         """L_G: how far ``fake`` is from being taken for real."""
-        D, loss = self._augmented_d, LOSSES[self.hp.loss]
+        D, loss = self._augmented_d, LOSSES[self.settings.loss]
         logits_real = None
         if loss.relativistic:
             with torch.no_grad():
@@ -146,12 +156,12 @@ class GAN(pl.LightningModule):
 
     def _augmented_d(self, images: Tensor) -> Tensor:
         """D of augmented images: so penalties are of gradients to the images before, as R3GAN's."""
-        return self.discriminator(augment(images, self.hp.augment))
+        return self.discriminator(augment(images, self.settings.augment))
 
     # ------------------------------------------------------------------ one training step
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        hp = self.hp
+        hp = self.settings
         real = batch[0]
         zero_grad = batch_idx % hp.accumulate == 0
         step = (batch_idx + 1) % hp.accumulate == 0 or self.trainer.is_last_batch
@@ -190,7 +200,7 @@ class GAN(pl.LightningModule):
 
     def _update_networks(self, real: Tensor, zero_grad: bool, step: bool, penalise: bool) -> Tensor:
         """Both half-steps; returns ``METRICS`` (4,). What it does must be fit for a CUDA graph."""
-        hp = self.hp
+        hp = self.settings
         optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
         # One forward pass of G serves both half-steps: D's must not reach into it, G's does.
         z = torch.randn(len(real), hp.latent_dim, device=real.device)
@@ -217,10 +227,10 @@ class GAN(pl.LightningModule):
                 optimizer.zero_grad()
             yield
             if step:
-                if self.hp.clip is not None:
+                if self.settings.clip is not None:
                     # Not Lightning's: it refuses fused optimizers in bf16, where nothing is scaled.
                     parameters = optimizer.param_groups[0]["params"]
-                    torch.nn.utils.clip_grad_norm_(parameters, self.hp.clip)
+                    torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
                 optimizer.step()
 
     def _note_divergence(self, loss: Tensor) -> None:
@@ -247,7 +257,7 @@ class GAN(pl.LightningModule):
 
     def _adam_settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Of D's optimizer and of G's."""
-        hp, device = self.hp, self.device.type
+        hp, device = self.settings, self.device.type
         kind = {"fused": device in ("cuda", "cpu", "mps", "xpu"), "capturable": device == "cuda"}
         return (
             {"lr": hp.lr_d, "betas": hp.betas_d, **kind},
@@ -258,7 +268,7 @@ class GAN(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         self._diverged_at = self._diverged_at.to(self.device)
-        if self.hp.compile:  # in place, so that the names in a checkpoint stay
+        if self.settings.compile:  # in place, so that the names in a checkpoint stay
             self.generator.compile()
             self.discriminator.compile()
         if self._fits_a_cuda_graph():
@@ -270,10 +280,10 @@ class GAN(pl.LightningModule):
     def _fits_a_cuda_graph(self) -> bool:
         trainer = self.trainer
         return (
-            self.hp.cuda_graphs
+            self.settings.cuda_graphs
             and self.device.type == "cuda"
             and isinstance(trainer.strategy, SingleDeviceStrategy)  # DDP, also of one, waits for it
-            and self.hp.accumulate == 1
+            and self.settings.accumulate == 1
             and trainer.precision != "16-mixed"
             and not trainer._detect_anomaly
         )
@@ -302,7 +312,7 @@ class GAN(pl.LightningModule):
         So ranks differ though they share the seed, and a resumed run draws what the
         uninterrupted one draws, without random states in the checkpoint.
         """
-        torch.manual_seed(mix_seed(self.hp.seed, self.global_rank, self.images_seen))
+        torch.manual_seed(mix_seed(self.settings.seed, self.global_rank, self.images_seen))
 
     # ------------------------------------------------------------------ sampling and checkpoints
 
@@ -325,7 +335,7 @@ class GAN(pl.LightningModule):
         if self._recalibrated_at == self.images_seen:
             return
         z = sample_latents(
-            GRID * RECALIBRATION_BATCHES, self.hp.latent_dim, mix_seed(self.hp.seed, 1)
+            GRID * RECALIBRATION_BATCHES, self.settings.latent_dim, mix_seed(self.settings.seed, 1)
         )
         recalibrate_batch_norm(self.generator_ema, z.to(self.device).split(GRID))
         self._recalibrated_at = self.images_seen

@@ -30,7 +30,7 @@ def _batches(model: "GAN", cfg: DictConfig) -> Iterator["Tensor"]:
     with tqdm(total=cfg.n, unit="face", desc="Sampling", disable=None) as bar:
         for start in range(0, cfg.n, cfg.batch_size):
             count = min(cfg.batch_size, cfg.n - start)
-            z = sample_latents(count, model.hp.latent_dim, cfg.seed, start, cfg.truncation)
+            z = sample_latents(count, model.settings.latent_dim, cfg.seed, start, cfg.truncation)
             yield to_uint8(model.sample(z)).cpu()
             bar.update(count)
 
@@ -61,7 +61,7 @@ def _write_npz(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
     import torch
     from numpy.lib import format as npy
 
-    hp = model.hp
+    hp = model.settings
     shape = (cfg.n, hp.image_size, hp.image_size, hp.channels)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     first, kept = [], 0

@@ -91,7 +91,7 @@ class Quality(pl.Callback):
     def _measure(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> dict[str, float]:
         """Measure, write the files, and return the metrics, on every rank the same."""
         began = perf_counter()
-        z = sample_latents(self.settings.n, pl_module.hp.latent_dim, self.settings.seed)
+        z = sample_latents(self.settings.n, pl_module.settings.latent_dim, self.settings.seed)
         numbers = np.arange(len(z))
 
         def generated(part: np.ndarray) -> Tensor:
