@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from facegan import __version__
-from facegan.cli.conf import build, output_dir
+from facegan.cli.conf import build, output_dir, plain
 from facegan.cli.resume import record, save, with_resumed_overrides
 from facegan.cli.run import resolved, run
 from facegan.cli.sweep import own_gpus
@@ -36,8 +36,8 @@ from facegan.errors import (
 )
 from facegan.files import write_json
 from facegan.launch.devices import num_devices
-from facegan.launch.environment import leads, rank, restarted, started
-from facegan.launch.processes import reconnect, run_ranks
+from facegan.launch.environment import is_main, rank, restarted, started
+from facegan.launch.processes import run_ranks
 from facegan.quoting import assignment
 from facegan.run_dir import RESULT, discard, is_new, last_checkpoint, reserved
 from facegan.training.memory import keep_freed_memory
@@ -82,7 +82,7 @@ def train(cfg: DictConfig) -> float | None:
 @contextlib.contextmanager
 def _own_run_dir(cfg: DictConfig) -> Iterator[None]:
     """Have ``cfg.run_dir`` to this run alone, and in it, if the run is new, its configuration."""
-    if not leads():
+    if not is_main():
         yield
         return
     run_dir, goes_on = Path(cfg.run_dir), cfg.resume.dir is not None or restarted()
@@ -111,12 +111,13 @@ def _train(cfg: DictConfig) -> None:
     import pytorch_lightning as pl
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+    from facegan.launch.distributed import reconnect, strategy
     from facegan.networks.batch_norm import convert_sync_batchnorm
-    from facegan.training.callbacks.checkpoints import SaveOnSignal
-    from facegan.training.callbacks.history import History
     from facegan.training.callbacks.objective import Objective
+    from facegan.training.callbacks.resume_policy import ResumePolicy
+    from facegan.training.callbacks.save_on_signal import SaveOnSignal
+    from facegan.training.loggers import log_configuration
     from facegan.training.loggers.tensorboard import TensorBoardLogger
-    from facegan.training.loggers.wandb import finish
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     keep_freed_memory()
@@ -131,13 +132,14 @@ def _train(cfg: DictConfig) -> None:
     callbacks.sort(key=_callback_order)
     objective = Objective(cfg.objective.metric, cfg.objective.mode)
     _check_objective(cfg, callbacks)
-    history = History(cfg.run_dir, _is_resuming(cfg), partial(record, cfg))
-    callbacks = [history, *callbacks, objective]
+    resume_policy = ResumePolicy(cfg.run_dir, _is_resuming(cfg), partial(record, cfg))
+    callbacks = [resume_policy, *callbacks, objective]
     loggers = list((build(cfg, "logger") or {}).values())
     before = checkpoint["images_seen"] if checkpoint else 0
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger) and _is_resuming(cfg):
             logger.go_on_after(before)
+    log_configuration(loggers, plain(cfg))
     saving = any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks)
     trainer: Trainer = build(
         cfg,
@@ -145,6 +147,7 @@ def _train(cfg: DictConfig) -> None:
         callbacks=callbacks,
         logger=loggers,
         enable_checkpointing=saving,
+        strategy=strategy(cfg.trainer.strategy),
         sync_batchnorm=False,  # Lightning would have the averaged generator wait for others, too
     )
     if cfg.trainer.sync_batchnorm:
@@ -161,8 +164,6 @@ def _train(cfg: DictConfig) -> None:
             trainer.fit(model, data, ckpt_path=path, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
-    finally:
-        finish()
     if trainer.is_global_zero:
         seconds = perf_counter() - began
         _conclude(cfg, model, trainer)
@@ -253,6 +254,7 @@ def _check_values(cfg: DictConfig) -> None:
 def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
     """What a search or early stopping waits for has to be measured: say so before training."""
     from facegan.gan.gan import METRICS
+    from facegan.training.callbacks.measurement import Measurement
     from facegan.training.callbacks.objective import EarlyStopping
 
     watched = cfg.searched or any(isinstance(c, EarlyStopping) for c in callbacks)
@@ -261,7 +263,7 @@ def _check_objective(cfg: DictConfig, callbacks: Sequence[Any]) -> None:
         family not in ("loss", "score") or cfg.objective.metric in METRICS,
         f"objective.metric={cfg.objective.metric} is not measured: {', '.join(METRICS)} are.",
     )
-    measuring = {getattr(callback, "family", None) for callback in callbacks}
+    measuring = {callback.family for callback in callbacks if isinstance(callback, Measurement)}
     expect(
         not watched or family not in ("quality", "clusters") or family in measuring,
         f"The objective {cfg.objective.metric} is not measured without the callback {family}: add "

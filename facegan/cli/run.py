@@ -23,9 +23,9 @@ from facegan.cli.conf import CONF_DIR, register
 from facegan.cli.messages import sentence_of, shortened
 from facegan.cli.resume import given, told
 from facegan.cli.sweep import conclude, in_sweep, note_failure, raise_if_no_job_succeeded
-from facegan.errors import FaceganError, InterruptedRun, OccupiedError, expect
+from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError, expect
 from facegan.launch.environment import JOB, is_local_rank_zero, rank, started
-from facegan.launch.processes import LOST, configuration, report_error, report_lost_peers
+from facegan.launch.processes import PEERS_LOST, configuration, report
 from facegan.quoting import with_quoted_paths
 
 log = logging.getLogger(__name__)
@@ -108,14 +108,15 @@ def run(
 
 def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
     sentence = sentence_of(error, config_name, CONF_DIR)
+    status = error.exit_code if isinstance(error, FaceganError) else InputError.exit_code
     if JOB in os.environ:
-        report_error(sentence)
+        report(sentence, status)
     elif rank() == 0:  # the other processes of a machine would repeat it
         print(file=sys.stderr)  # below a progress bar
         say(sentence)
     elif is_local_rank_zero():
         print(f"Process {rank()}: {sentence}", file=sys.stderr)
-    sys.exit(error.exit_code if isinstance(error, FaceganError) else 2)
+    sys.exit(status)
 
 
 def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
@@ -131,8 +132,8 @@ def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
     except RuntimeError as error:
         if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
             raise
-        report_lost_peers(shortened(error))
-        sys.exit(LOST)  # another process has died, mostly: the one that waits knows
+        report(shortened(error), PEERS_LOST)
+        sys.exit(PEERS_LOST)  # another process has died, mostly: the one that waits knows
 
 
 def resolved(cfg: DictConfig) -> str:

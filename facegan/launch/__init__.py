@@ -1,1 +1,1 @@
-"""Processes and devices of one training."""
+"""The processes and devices of one training."""

@@ -6,21 +6,20 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-if TYPE_CHECKING:
-    pass
+GPUS = ("auto", "gpu", "cuda")  # values of trainer.accelerator that use GPUs where there are any
+DDP = "ddp_find_unused_parameters_true"  # the strategy of several devices
 
 
 @contextlib.contextmanager
 def free_gpus(count: int, total: int, sweep: str) -> Iterator[list[int]]:
-    """Numbers of ``count`` of this machine's ``total`` GPUs that ``sweep``'s other jobs do not use.
+    """Reserve ``count`` of this machine's ``total`` GPUs among the jobs of ``sweep``.
 
-    Waits until there are so many. Whatever becomes of the process, the system frees them again.
+    Yields their numbers. Waits until enough are free; the system frees them when the process ends.
     """
-    # By the names they have on this machine; SLURM may show every job its own as 0, 1, ...
+    # Locks go by the machine's numbers: SLURM may show every job its own GPUs as 0, 1, ...
     names = (os.environ.get("CUDA_VISIBLE_DEVICES") or "").split(",")
     if len(names) != total:
         names = [str(number) for number in range(total)]
@@ -38,35 +37,32 @@ def free_gpus(count: int, total: int, sweep: str) -> Iterator[list[int]]:
             if len(numbers) == count:
                 yield numbers
                 return
-        time.sleep(0.5)  # with none held, or two jobs would wait for each other
-
-
-GPUS = ("auto", "gpu", "cuda")  # values of trainer.accelerator that mean them where there are any
+        time.sleep(0.5)  # holding none, or two jobs would wait for each other
 
 
 def strategy_for(devices: int | str | list[int], num_nodes: int, accelerator: str = "auto") -> str:
-    """Lightning's strategy: ``auto`` for one device, for several the DDP that a GAN needs.
+    """Lightning's strategy: "auto" for one device, for several the DDP that a GAN needs.
 
-    Each half-step uses one network only, which plain DDP takes for an error.
+    Each half-step uses one network only, for which plain DDP raises an error.
     """
     several = num_devices(devices, accelerator) > 1 or num_nodes > 1
-    return "ddp_find_unused_parameters_true" if several else "auto"
+    return DDP if several else "auto"
 
 
 def num_devices(devices: int | str | list[int], accelerator: str = "auto") -> int:
-    """How many devices ``trainer.devices`` means: a number, -1 or auto (all GPUs), or a list."""
+    """Number of devices in ``trainer.devices``: a number, -1 or "auto" (all GPUs), or a list."""
     if isinstance(devices, Sequence) and not isinstance(devices, str):
         return len(devices)
     if isinstance(devices, str) and "," in devices:
         return len([part for part in devices.split(",") if part.strip()])
     if devices in ("auto", -1, "-1"):
         return max(1, visible_gpus()) if accelerator in GPUS else 1
-    # Lightning reports invalid values.
+    # Lightning raises for invalid values.
     return int(devices) if str(devices).lstrip("-").isdigit() else 1
 
 
 def visible_gpus() -> int:
-    """How many GPUs this process may use."""
-    import torch
+    """Number of GPUs this process may use."""
+    import torch  # here: composing a configuration for the CPU needs no torch
 
     return torch.cuda.device_count()

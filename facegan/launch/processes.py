@@ -1,12 +1,13 @@
-"""The processes of one training: who starts them, which one this is, and what they agree on.
+"""One process per device of this machine, started and supervised by a parent that does not train.
 
-Started by hand, ``facegan.train`` with several devices becomes a parent that starts one process
-per device from the resolved configuration, waits, and never trains itself. So a sweep's other jobs
-have no part in it, a rank that dies or hangs can be cleared away from outside, and no rank
-composes a configuration of its own. Under torchrun and srun the processes are there already.
+torch's own launcher (``torch.distributed.launcher``) forwards a signal once and kills the ranks
+after a fixed time, and reports tracebacks instead of the sentence of the rank that failed first.
+It also imports torch in the parent, which delays the ranks by seconds, and changes its
+environment, which the next job of a sweep inherits.
 """
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -15,144 +16,135 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from facegan.errors import SIGNALS, FaceganError, InputError, InterruptedRun, came_too_late
-from facegan.launch.environment import JOB, _torchrun, _torchrun_store, rank
+from facegan.files import write_json
+from facegan.launch.environment import JOB
 
-if TYPE_CHECKING:
-    import torch
-
-LOST = 75  # exit status of a process that has lost the others (EX_TEMPFAIL)
-KILLED = getattr(signal, "SIGKILL", 9)  # Windows has no name for it
-PATIENCE = 10.0  # seconds that the others have to end by themselves
+PEERS_LOST = 75  # exit status of a rank that has lost the connection to another (EX_TEMPFAIL)
+PATIENCE = 10.0  # seconds that ranks have to end once one has failed, or after a second signal
 
 
 class RankError(FaceganError):
-    """A process of a job with several devices died without a word of its own."""
-
-
-def reconnect(device: "torch.device") -> None:
-    """Connect the processes that torchrun has restarted; after other starts Lightning does it.
-
-    torchrun's store outlives them, with the addresses where those before could be found. Who reads
-    before the others have written would knock at a closed door: each attempt gets names of its own.
-    """
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    if not _torchrun() or attempt == "0":
-        return
-    import torch.distributed as dist
-
-    dist.init_process_group(
-        dist.get_default_backend_for_device(device),
-        store=dist.PrefixStore(f"facegan/attempt_{attempt}", _torchrun_store()),
-        rank=rank(),
-        world_size=int(os.environ["WORLD_SIZE"]),
-        device_id=device if device.type != "cpu" else None,
-    )
+    """A rank ended without reporting a reason."""
 
 
 def run_ranks(configuration: str, count: int) -> None:
     """Run ``facegan.train`` in ``count`` processes on a ``configuration`` (YAML) until all end.
 
-    Signals are passed on. A process that dies takes the others with it within seconds. Raises
-    what it said (FaceganError, InterruptedRun), or RankError if it could say nothing.
+    Signals are forwarded. Soon after a rank has failed, the others are stopped. Raises what a rank
+    reports (FaceganError, InputError, InterruptedRun), or RankError if one ends without a report.
     """
-    from facegan.data.packing.parallel import available_cpus  # here: --help need not wait for numpy
-
-    with tempfile.TemporaryDirectory(prefix="facegan_") as directory:
-        (Path(directory) / "configuration.yaml").write_text(configuration, encoding="utf-8")
-        threads = int(os.environ.get("OMP_NUM_THREADS") or available_cpus())  # for all of them
-        # What SLURM says is for this process, not for its children.
-        own = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") and k != "RANK"}
-        environment = own | {
-            JOB: directory,
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(_free_port()),
-            "NODE_RANK": "0",
-            "WORLD_SIZE": str(count),
-            "OMP_NUM_THREADS": str(max(1, threads // count)),
-        }
-        ranks: list[subprocess.Popen] = []
-        with _passing_on_signals(ranks) as received:
+    with tempfile.TemporaryDirectory(prefix="facegan_") as name:
+        directory = Path(name)
+        (directory / "configuration.yaml").write_text(configuration, encoding="utf-8")
+        environment = _environment(directory, count)
+        ranks: list[subprocess.Popen[bytes]] = []
+        with _forwarding_signals(ranks) as received:
             try:
-                for number in range(count):
-                    rank = {"LOCAL_RANK": str(number)}
-                    # In a session of its own, where Ctrl-C reaches it through this process only.
-                    command = [sys.executable, "-m", "facegan.train"]
+                while len(ranks) < count and not received:
                     ranks.append(
-                        subprocess.Popen(command, env=environment | rank, start_new_session=True)
+                        subprocess.Popen(
+                            [sys.executable, "-m", "facegan.train"],
+                            env={**environment, "LOCAL_RANK": str(len(ranks))},
+                            start_new_session=True,  # so that Ctrl-C reaches the parent only
+                        )
                     )
-                _wait_for(ranks)
+                statuses = _wait_for(ranks, received)
             finally:
                 for process in ranks:
-                    process.kill()  # those that are left
+                    process.kill()
                     process.wait()
-        _raise_what_they_said(Path(directory), ranks, received)
+        _raise_failure(directory, statuses, count, received)
 
 
-def _wait_for(ranks: Sequence[subprocess.Popen]) -> None:
-    """Until all have ended; or some seconds after one has failed, as the others may hang."""
+def _environment(directory: Path, count: int) -> dict[str, str]:
+    """Environment variables of all ranks; Lightning's LightningEnvironment reads the addresses."""
+    from joblib import cpu_count  # here: --help need not wait for numpy
+
+    threads = int(os.environ.get("OMP_NUM_THREADS") or cpu_count())  # within a container's quota
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Lightning would take the variables of SLURM's task, which is the parent, for a rank's own.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") and k != "RANK"}
+    return inherited | {
+        JOB: str(directory),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(count),
+        "OMP_NUM_THREADS": str(max(1, threads // count)),
+    }
+
+
+def _wait_for(ranks: Sequence[subprocess.Popen[bytes]], received: Sequence[int]) -> dict[int, int]:
+    """Exit statuses by rank, in the order in which the ranks ended.
+
+    Ranks that have not ended PATIENCE seconds after a failure are missing. A rank that leaves
+    because of a signal has not failed: another may need long to upload what it has logged.
+    """
+    statuses: dict[int, int] = {}
     until = float("inf")
-    while any(process.poll() is None for process in ranks) and time.monotonic() < until:
-        if until == float("inf") and any(process.returncode for process in ranks):
-            until = time.monotonic() + PATIENCE
+    while len(statuses) < len(ranks) and time.monotonic() < until:
         time.sleep(0.1)
+        for number, process in enumerate(ranks):
+            if number not in statuses and process.poll() is not None:
+                statuses[number] = process.returncode
+        failed = set(statuses.values()) - {0} - {128 + signum for signum in received}
+        if failed or len(received) > 1:
+            until = min(until, time.monotonic() + PATIENCE)
+    return statuses
 
 
-def _raise_what_they_said(
-    directory: Path, ranks: Sequence[subprocess.Popen], received: Sequence[int]
+def _raise_failure(
+    directory: Path, statuses: Mapping[int, int], count: int, received: Sequence[int]
 ) -> None:
-    for number, process in enumerate(ranks):
-        said = directory / f"{number}.txt"
-        if said.is_file():
-            sentence, status = said.read_text(encoding="utf-8"), process.returncode
-            if status > 128:
-                raise InterruptedRun(sentence, status - 128)
-            refused = status == InputError.exit_code
-            error = InputError(sentence) if refused else FaceganError(sentence)
-            error.exit_code = status
-            raise error
-    if received and any(process.returncode for process in ranks):
+    """Raise the error that explains how the ranks ended, unless all of them are done."""
+    reports = [json.loads(path.read_text("utf-8")) for path in sorted(directory.glob("*.json"))]
+    reasons = [report for report in reports if report["status"] != PEERS_LOST]
+    if reasons:
+        # A failure explains more than the fact that other ranks were stopped by a signal.
+        reason = min(reasons, key=lambda report: report["status"] > 128)
+        sentence, status = reason["sentence"], reason["status"]
+        if status > 128:
+            raise InterruptedRun(sentence, status - 128)
+        error = InputError(sentence) if status == InputError.exit_code else FaceganError(sentence)
+        error.exit_code = status
+        raise error
+    failed = {number: status for number, status in statuses.items() if status}
+    if received and (failed or len(statuses) < count):
         name = signal.Signals(received[0]).name
         raise InterruptedRun(f"Stopped by {name}, before there was anything to save.", received[0])
     if received:
         raise came_too_late(received[0])
-    statuses = {number: process.returncode for number, process in enumerate(ranks)}
-    # Those that were stopped by us, or have lost the others, do not know why.
-    first = next((n for n, status in statuses.items() if status not in (0, LOST)), None)
-    if first is None and any(statuses.values()):
-        reasons = [path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.lost"))]
-        reason = reasons[0] if reasons else "they did not say why"
-        raise RankError(
-            f"The {len(ranks)} processes could not reach each other: {reason}. Checkpoints are "
-            "intact: go on from the last one with resume=."
-        )
-    if first is not None:
-        status = statuses[first]
-        how = signal.Signals(-status).name if status < 0 else f"status {status}"
-        raise RankError(
-            f"Process {first} of {len(ranks)} ended with {how}"
-            + (" (for want of memory, perhaps)" if status == -KILLED else "")
-            + ", so the others were stopped. Checkpoints are intact: go on from the last one with "
-            "resume=."
-        )
+    intact = "Checkpoints are intact: go on from the last one with resume=."
+    for number, status in failed.items():
+        if status != PEERS_LOST:
+            how = signal.Signals(-status).name if status < 0 else f"status {status}"
+            memory = " (probably out of memory)" if how == "SIGKILL" else ""
+            raise RankError(
+                f"Process {number} of {count} ended with {how}{memory}, so the others were "
+                f"stopped. {intact}"
+            )
+    if failed:
+        why = reports[0]["sentence"] if reports else "they did not report why"
+        raise RankError(f"The {count} processes could not reach each other: {why}. {intact}")
 
 
 @contextlib.contextmanager
-def _passing_on_signals(ranks: list[subprocess.Popen]) -> Iterator[list[int]]:
-    """Forward signals to the processes that train; yields a list of those received."""
+def _forwarding_signals(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Forward signals to the ``ranks`` that run; yields a list of those received so far."""
     received: list[int] = []
 
-    def pass_on(signum: int, frame: object) -> None:
+    def forward(signum: int, frame: object) -> None:
         received.append(signum)
         for process in ranks:
-            if process.poll() is None:
-                process.send_signal(signum)
+            process.send_signal(signum)  # unless it has ended
 
-    before = {signum: signal.signal(signum, pass_on) for signum in SIGNALS}
+    before = {signum: signal.signal(signum, forward) for signum in SIGNALS}
     try:
         yield received
     finally:
@@ -161,34 +153,23 @@ def _passing_on_signals(ranks: list[subprocess.Popen]) -> Iterator[list[int]]:
 
 
 def configuration() -> str | None:
-    """What :func:`run_ranks` has given this process to do, if it has started it."""
-    directory = os.environ.get(JOB)
-    if directory is None:
+    """In a rank that :func:`run_ranks` has started: its configuration; None in other processes.
+
+    From here on the rank ends when its parent does.
+    """
+    if JOB not in os.environ:
         return None
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
-    return (Path(directory) / "configuration.yaml").read_text(encoding="utf-8")
+    return Path(os.environ[JOB], "configuration.yaml").read_text(encoding="utf-8")
 
 
-def report_error(sentence: str) -> None:
-    """Leave the reason of the end to the process that waits for it."""
-    path = Path(os.environ[JOB]) / f"{rank()}.txt"
-    path.write_text(sentence, encoding="utf-8")
-
-
-def report_lost_peers(sentence: str) -> None:
-    """Leave what this process has seen of the end, in case that none knows more."""
-    path = Path(os.environ[JOB]) / f"{rank()}.lost"
-    path.write_text(sentence, encoding="utf-8")
+def report(sentence: str, status: int) -> None:
+    """Tell the parent why this rank is about to exit with ``status``."""
+    path = Path(os.environ[JOB], f"{os.environ['LOCAL_RANK']}.json")
+    write_json(path, {"sentence": sentence, "status": status})
 
 
 def _end_with(parent: int) -> None:
-    """Exit when the parent has died: nobody waits for this process any more."""
     while os.getppid() == parent:
         time.sleep(1)
-    os._exit(LOST)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    os._exit(PEERS_LOST)

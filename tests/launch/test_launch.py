@@ -291,8 +291,8 @@ def test_torchrun_restarts_from_the_last_checkpoint_by_itself(
 
 MEETING = """
 import os, torch, torch.distributed as dist
-from facegan import launch
-launch.reconnect(torch.device("cpu"))
+from facegan.launch.distributed import reconnect
+reconnect(torch.device("cpu"))
 if not dist.is_initialized():
     dist.init_process_group("gloo")  # what Lightning does
 total = torch.ones(())
@@ -340,7 +340,7 @@ def test_a_restarted_job_keeps_its_identity(alone: pytest.MonkeyPatch):
     alone.setenv("RANK", "0")
     first = run_name()
     alone.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    alone.setattr(environment, "_time_of_parent", lambda: "a second later")
+    alone.setattr(environment, "_start_of_parent", lambda: "a second later")
     assert run_name() == first
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from facegan.training.loggers.csv import CSVLogger, forget_metrics_after
-from facegan.training.loggers.wandb import wandb_logger
 
 
 def write(run_dir: Path, *metrics: tuple[int, dict[str, float]]) -> None:
@@ -59,10 +58,3 @@ def test_a_run_that_begins_forgets_what_was_measured_before_training(tmp_path: P
 def test_nothing_to_forget(tmp_path: Path):
     forget_metrics_after(tmp_path / "metrics.csv", images_seen=1)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_resumed_run_is_the_same_run_at_weights_and_biases(tmp_path: Path, monkeypatch):
-    pytest.importorskip("wandb")
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    ids = [wandb_logger(str(tmp_path / name), "test")._id for name in ("a", "a", "b")]
-    assert ids[0] == ids[1] != ids[2]

@@ -1,1 +1,1 @@
-"""Lightning callbacks: what happens beside the training itself."""
+"""Lightning callbacks: checkpoints, pictures, measurements and progress of a training."""

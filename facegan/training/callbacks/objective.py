@@ -1,20 +1,22 @@
-"""The one number that a run is judged by, in searches and by early stopping."""
+"""The metric a run is judged by, in searches and by early stopping."""
 
 import math
 from typing import Any
 
 import pytorch_lightning as pl
 
-from facegan.errors import expect_int
-from facegan.training.callbacks.epoch_end import was_measured
+from facegan.settings import Count, checked
+from facegan.training.callbacks.measurement import was_measured
 
 
 class Objective(pl.Callback):
-    """Remembers the best value that ``metric`` had after an epoch.
+    """Remembers the best value that ``metric`` had at the end of an epoch.
 
     Attributes:
-        value: the best so far; ``None`` if it was never logged, or never finite.
-        epoch: the epoch after which it was that, from 1.
+        value: the lowest (``mode`` "min") or highest ("max") so far; None if it was never logged,
+            or never finite.
+        epoch: the epoch after which it was measured, from 1.
+        logged: whether ``metric`` was logged at all.
     """
 
     def __init__(self, metric: str, mode: str) -> None:
@@ -34,7 +36,7 @@ class Objective(pl.Callback):
 
     @property
     def state_key(self) -> str:
-        return f"Objective({self.mode} {self.metric})"  # what another was says nothing
+        return f"Objective({self.mode} {self.metric})"  # values of another metric do not count
 
     def state_dict(self) -> dict[str, Any]:
         return {"value": self.value, "epoch": self.epoch}
@@ -45,17 +47,17 @@ class Objective(pl.Callback):
 
 
 class EarlyStopping(pl.callbacks.EarlyStopping):
-    """Lightning's own; ``patience`` counts the epochs in which ``monitor`` was measured."""
+    """Lightning's EarlyStopping, with ``patience`` in measurements of ``monitor``, not epochs."""
 
     def __init__(self, monitor: str, mode: str, patience: int) -> None:
-        expect_int("callbacks.early_stopping.patience", patience, at_least=1)
-        # Not strict: quality may be measured every few epochs only.
+        checked("callbacks.early_stopping.patience", patience, Count)
+        # strict=False: at the end of most epochs monitor may not have been measured yet.
         super().__init__(
             monitor, mode=mode, patience=patience, check_on_train_epoch_end=True, strict=False
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict({**state_dict, "patience": self.patience})  # this command's
+        super().load_state_dict({**state_dict, "patience": self.patience})  # may be another now
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if was_measured(trainer, self.monitor):

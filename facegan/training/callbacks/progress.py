@@ -1,4 +1,4 @@
-"""How far and how fast: the progress bar, and images per second in the log."""
+"""The progress bar, and images per second as a metric."""
 
 from time import perf_counter
 from typing import Any
@@ -6,21 +6,23 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from facegan.training.callbacks.epoch_end import publish
+from facegan.training.callbacks.measurement import record
+
+REFRESH_SECONDS = 0.1  # between two updates of the bar
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar with the images a GAN has seen, and epochs counted from 1.
+    """Lightning's bar with the number of images seen, and epochs counted from 1.
 
-    Drawn at most ten times a second: it shows losses, for which the CPU has to wait for a GPU.
+    Updated at most ten times a second: it shows losses, for which the CPU has to wait for a GPU.
     """
 
-    _drawn = float("-inf")
+    _updated = float("-inf")
 
     def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
-        if trainer.is_last_batch or perf_counter() - self._drawn > 0.1:
+        if trainer.is_last_batch or perf_counter() - self._updated > REFRESH_SECONDS:
             super().on_train_batch_end(trainer, *arguments)
-            self._drawn = perf_counter()
+            self._updated = perf_counter()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer)
@@ -37,13 +39,13 @@ class ProgressBar(TQDMProgressBar):
 
 
 class Throughput(pl.Callback):
-    """Logs ``speed/images_per_second`` of all devices together, once an epoch.
+    """Records ``speed/images_per_second`` of all devices together, once an epoch.
 
-    Of training alone: not the time that other callbacks take for pictures, clusters and quality.
+    The time of training steps alone, without that of pictures, clusters and quality.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._began, self._seen = perf_counter(), pl_module.images_seen  # of a resumed epoch
+        self._began, self._seen = perf_counter(), pl_module.images_seen  # if resumed mid-epoch
         self._ended = self._began
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -53,6 +55,6 @@ class Throughput(pl.Callback):
         self._ended = perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        images: Any = pl_module.images_seen - self._seen
         seconds = max(self._ended - self._began, 1e-9)
-        publish(trainer, pl_module, {"speed/images_per_second": images / seconds})
+        rate = (pl_module.images_seen - self._seen) / seconds
+        record(trainer, pl_module, "speed", {"images_per_second": rate})

@@ -1,117 +1,90 @@
-"""How good the generator is, after every n epochs: the numbers that choose the best checkpoint."""
+"""How good the generator is after every n epochs: the metrics that choose the best checkpoint."""
 
 import hashlib
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from torch import Tensor
+from PIL import Image
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-from facegan.errors import expect, expect_int
-from facegan.files import append_csv, read_csv
-from facegan.gan.latents import sample_latents
+from facegan.errors import InputError
+from facegan.features.stream import Ranks
 from facegan.pictures import plots
-from facegan.pictures.sheets import save_png
 from facegan.quality import report as quality_report
 from facegan.quality.names import better
-from facegan.quality.ruler import Ruler
-from facegan.quality.scores import Result
+from facegan.quality.ruler import Ruler, Vectors
 from facegan.quality.settings import Settings
-from facegan.training.callbacks.epoch_end import is_due, on_rank_zero, publish, ranks_of
-from facegan.training.loggers import log_picture
+from facegan.training.callbacks.measurement import Measurement, Row
 
 
-class Quality(pl.Callback):
-    """Measures images of the averaged generator, always of the same latents, against real ones.
+class Quality(Measurement):
+    """Compares images of the averaged generator, always of the same latents, with real images.
 
-    ``quality/*`` in the loggers and, with errors, ``metrics.csv`` in ``directory``; pictures where
-    the metrics have some; ``curves.png`` at the end. Every ``every_n_epochs`` epochs and after the
-    last. The numbers are those that ``facegan.evaluate`` gives with the same settings.
-
-    Several devices share the reading; the first one measures, and all log its numbers. Training is
-    not touched by it: neither its networks nor its random state.
+    After every ``every_n_epochs`` epochs and after the last. Writes into ``directory``: the scores
+    with their errors (``metrics.csv``), pictures where a metric has some, and ``curves.png`` at the
+    end. The scores are those of ``facegan.evaluate`` with the same settings.
     """
 
-    family = "quality"  # of its metrics
+    family = "quality"
 
     def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
-        expect_int("callbacks.quality.every_n_epochs", every_n_epochs, at_least=1)
-        self.directory = Path(directory)
-        self.settings = settings
-        self.every_n_epochs = every_n_epochs
+        super().__init__(directory, settings, every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
-        """Find the extractor; raises InputError where it does not fit the data, or a monitor it."""
+        """Load the extractor.
+
+        Raises InputError where it does not fit the data, or where a callback monitors a metric that
+        is not measured, or in the wrong direction.
+        """
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._ruler = Ruler(self.settings, data, trainer.strategy.root_device)
         measured = [f"quality/{name}" for name in self._ruler.names()]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            monitor = getattr(callback, "monitor", None) or ""
-            if not monitor.startswith("quality/"):
-                continue
-            expect(
-                monitor in measured,
-                f"{monitor} is to be watched, but quality.metrics measure {', '.join(measured)}: "
-                "name one of these in objective.metric, or choose other quality.metrics.",
-            )
-            direction = better(monitor.removeprefix("quality/"))
-            expect(
-                direction in (None, callback.mode),
-                f"objective.mode={callback.mode} would keep the worst of {monitor}: "
-                f"set objective.mode={direction}.",
-            )
+            if isinstance(callback, ModelCheckpoint | EarlyStopping):
+                _check_monitor(str(callback.monitor), callback.mode, measured)
 
     def state_dict(self) -> dict[str, Any]:
-        """How it measures, so that scores are compared with their like."""
+        """How quality is measured: scores that were measured in another way are not compared."""
         settings, extractor = self.settings, self._ruler.extractor
         how = [settings.n, settings.real, settings.split, settings.seed]
         how += [settings.kid_subsets, settings.kid_subset_size, extractor.name, extractor.key]
         real = hashlib.sha256(self._ruler.rows.tobytes()).hexdigest()[:12]
         return {"how": [*how, self._ruler.data.store.path.name, real]}
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if is_due(trainer, self.every_n_epochs):
-            metrics = self._measure(trainer, pl_module, trainer.current_epoch + 1)
-            publish(trainer, pl_module, metrics)
+    def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks, quiet: bool) -> Vectors:
+        self._images_of = module.images_of(self.settings.n, self.settings.seed)
+        return self._ruler.vectors(self._images_of, np.arange(self.settings.n), ranks, quiet)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        rows = read_csv(self.directory / "metrics.csv")
-        if not (trainer.is_global_zero and rows):
-            return
+    def score(
+        self, trainer: pl.Trainer, module: Any, epoch: int, found: Vectors
+    ) -> tuple[Row, Row]:
+        images_of, numbers = self._images_of, np.arange(self.settings.n)
+        result = self._ruler.scores(found, images_of, numbers)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        quality_report.write(result, images_of, numbers, data, self.directory)
+        scores = {name: score.value for name, score in result.scores.items()}
+        return scores, {f"{name} error": score.error for name, score in result.scores.items()}
+
+    def curves(self, rows: list[dict[str, str]]) -> Image.Image | None:
+        """A panel for each score over images seen."""
         seen = [float(row["step"]) for row in rows]
         names = [name for name in rows[-1] if f"{name} error" in rows[-1]]
         panels = {name: {name: [float(row[name] or "nan") for row in rows]} for name in names}
-        if panels:
-            picture = plots.curves(seen, panels)
-            save_png(picture, self.directory / "curves.png")
-            log_picture(trainer.loggers, "quality/curves", picture, pl_module.images_seen)
+        return plots.curves(seen, panels) if panels else None
 
-    def _measure(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> dict[str, float]:
-        """Measure, write the files, and return the metrics, on every rank the same."""
-        began = perf_counter()
-        z = sample_latents(self.settings.n, pl_module.settings.latent_dim, self.settings.seed)
-        numbers = np.arange(len(z))
 
-        def generated(part: np.ndarray) -> Tensor:
-            return pl_module.sample(z[part])
-
-        quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
-        vectors = self._ruler.vectors(generated, numbers, ranks_of(trainer), quiet)
-
-        def score() -> dict[str, float]:
-            result = self._ruler.scores(vectors, generated, numbers)
-            self._write(result, epoch, pl_module.images_seen, began)
-            data = trainer.datamodule  # type: ignore[attr-defined]
-            quality_report.write(result, generated, numbers, data, self.directory)
-            return {f"quality/{name}": s.value for name, s in result.scores.items()}
-
-        return on_rank_zero(trainer, score, "measure quality")
-
-    def _write(self, result: Result, epoch: int, seen: int, began: float) -> None:
-        row: dict[str, Any] = {"epoch": epoch, "step": seen}
-        for name, score in result.scores.items():
-            row |= {name: score.value, f"{name} error": score.error}
-        row["seconds"] = round(perf_counter() - began, 2)
-        append_csv(self.directory / "metrics.csv", row)
+def _check_monitor(monitor: str, mode: str, measured: list[str]) -> None:
+    if not monitor.startswith("quality/"):
+        return
+    if monitor not in measured:
+        raise InputError(
+            f"{monitor} is to be watched, but quality.metrics measure {', '.join(measured)}: "
+            "name one of these in objective.metric, or choose other quality.metrics."
+        )
+    direction = better(monitor.removeprefix("quality/"))
+    if direction not in (None, mode):
+        raise InputError(
+            f"objective.mode={mode} would keep the worst of {monitor}: "
+            f"set objective.mode={direction}."
+        )

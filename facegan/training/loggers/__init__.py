@@ -1,9 +1,11 @@
-"""Where numbers and pictures go: metrics.csv, Weights & Biases, TensorBoard.
+"""Where metrics and pictures go: metrics.csv, Weights & Biases, TensorBoard.
 
 The x-axis is images seen everywhere.
 """
 
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,39 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers import TensorBoardLogger as LightningTensorBoardLogger
 
+from facegan import __version__
+
+
+def log_configuration(loggers: Iterable[Logger], config: Mapping[str, Any]) -> None:
+    """Hand the resolved configuration (plain values), version and commit to W&B and TensorBoard.
+
+    Call it before ``trainer.fit``. Nothing is written or sent before training begins, so that a run
+    that is refused leaves nothing behind.
+    """
+    config = {**config, "facegan": {"version": __version__, "commit": _commit()}}
+    for logger in loggers:
+        if hasattr(logger, "log_configuration"):
+            logger.log_configuration(config)
+
+
+def _commit() -> str | None:
+    """The git commit of this code, with "-dirty" if files were changed since; None if unknown."""
+    checkout = Path(__file__).parents[3]
+    if not (checkout / ".git").exists():  # installed, perhaps within another repository
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
+
 
 def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, float], images_seen: int) -> None:
-    """Write numbers to every logger at once.
+    """Write ``metrics`` to every logger at once.
 
-    Lightning's ``log`` writes those of an epoch's end after its checkpoint: a run killed between
-    the two would go on without them.
+    Lightning's own ``log`` writes what an epoch's end logs after that epoch's checkpoint: a run
+    killed between the two would resume without it.
     """
     for logger in loggers:
         logger.log_metrics(dict(metrics), step=images_seen)
@@ -24,7 +53,7 @@ def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, float], images_
 
 
 def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_seen: int) -> None:
-    """Show a picture in every logger that shows pictures."""
+    """Show ``image`` in W&B and TensorBoard."""
     for logger in loggers:
         if isinstance(logger, LightningTensorBoardLogger):
             pixels = np.asarray(image.convert("RGB"))
@@ -40,7 +69,7 @@ def log_table(
     rows: Sequence[Sequence[Any]],
     images_seen: int,
 ) -> None:
-    """Show a table in every logger that shows tables; in TensorBoard, as text."""
+    """Show a table in W&B and, as text, in TensorBoard."""
     for logger in loggers:
         if isinstance(logger, LightningTensorBoardLogger):
             lines = [columns, ["---"] * len(columns), *rows]

@@ -1,13 +1,19 @@
-"""Weights & Biases: online if there is a key, else offline."""
+"""Weights & Biases: online if there is a key, else offline.
+
+Importing this module imports wandb, which takes a second: it is named in ``conf/logger/wandb.yaml``
+alone.
+"""
 
 import logging
 import os
 import secrets
-import sys
-from collections.abc import Mapping
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import wandb
+from PIL import Image
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
@@ -17,54 +23,112 @@ from facegan.files import replacing
 log = logging.getLogger(__name__)
 
 
-def wandb_logger(run_dir: str, project: str, name: str | None = None, **options: Any) -> Logger:
-    """Weights & Biases: online if there is a key, else recorded offline; it never asks.
+class WandbLogger(Logger):
+    """A Weights & Biases run of its own: online if there is a key, else recorded offline.
 
-    ``WANDB_MODE`` decides where it is set. ``options`` go to ``wandb.init``. A resumed run goes on
-    as the same run: its id is kept in ``run_dir``.
+    It never asks for a key. ``WANDB_MODE`` decides where it is set. A run in ``run_dir`` that is
+    resumed continues the same W&B run, whose id is kept in ``wandb/id.txt``. The W&B run starts
+    with the first thing that is logged and ends with the training; other W&B runs of this process
+    are left alone.
+
+    Args:
+        run_dir: where W&B keeps its files.
+        project, name: in W&B; a ``name`` of None lets W&B choose.
+        **options: of ``wandb.init``, such as ``group`` and ``tags``.
     """
-    import wandb  # here, because it takes a second that other loggers need not wait
-    from pytorch_lightning.loggers import WandbLogger
 
-    class ImagesSeenLogger(WandbLogger):
-        @property
-        @rank_zero_experiment
-        def experiment(self) -> Any:
-            if self._experiment is not None:
-                return self._experiment
+    def __init__(self, run_dir: str, project: str, name: str | None = None, **options: Any) -> None:
+        super().__init__()
+        self._run_dir = Path(run_dir)
+        self._options = {"project": project, "name": name, **options}
+        self._configuration: dict[str, Any] = {}
+        self._run: Any = None
+
+    @property
+    def name(self) -> str | None:
+        return self._options["project"]
+
+    @property
+    def version(self) -> str | None:
+        """The id of the W&B run; None before it has started."""
+        return self._run.id if self._run is not None else None
+
+    @property
+    def save_dir(self) -> str:
+        return str(self._run_dir)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run, started if it has not been yet; a dummy on ranks above 0."""
+        if self._run is None:
+            mode = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
             try:
-                run = super().experiment
+                self._run = self._start(mode)
             except (wandb.errors.CommError, wandb.errors.UsageError, TimeoutError) as error:
                 log.warning("Weights & Biases cannot be reached (%s).", error)
-                log.info("Weights & Biases: %s", offline)
-                self._wandb_init["mode"] = "offline"
-                run = super().experiment
-            if hasattr(run, "define_metric"):
-                run.define_metric("images_seen")
-                run.define_metric("*", step_metric="images_seen", step_sync=True)
-            return run
+                self._run = self._start(mode := "offline")
+            offline = f"wandb sync {self._run_dir}/wandb/offline-run-*"
+            where = f"offline; upload it later with: {offline}" if mode == "offline" else None
+            log.info("Weights & Biases: %s", where or self._run.url or mode)
+        return self._run
 
-        def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-            values: dict[str, Any] = {**metrics, "images_seen": step}
-            super().log_metrics(values, step)
+    def _start(self, mode: Any) -> Any:
+        self._run_dir.mkdir(parents=True, exist_ok=True)
+        run = wandb.init(
+            **self._options,
+            dir=str(self._run_dir),
+            id=_kept_id(self._run_dir / "wandb" / "id.txt"),
+            resume="allow",
+            mode=mode,
+            reinit="create_new",  # neither joins nor ends another run of this process
+            settings=wandb.Settings(silent=True, init_timeout=20),
+        )
+        run.config.update(self._configuration, allow_val_change=True)
+        run.define_metric("images_seen")
+        run.define_metric("*", step_metric="images_seen", step_sync=True)
+        return run
 
-    offline = f"offline; upload it later with: wandb sync {run_dir}/wandb/offline-run-*"
-    mode = os.environ.get("WANDB_MODE") or ("online" if _has_key(wandb) else "offline")
-    log.info("Weights & Biases: %s", offline if mode == "offline" else mode)
-    return ImagesSeenLogger(
-        save_dir=run_dir,
-        project=project,
-        name=name,
-        mode=mode,
-        id=_kept_id(Path(run_dir) / "wandb" / "id.txt"),
-        resume="allow",
-        settings=wandb.Settings(silent=True, init_timeout=20),
-        **options,
-    )
+    @rank_zero_only
+    def log_configuration(self, config: Mapping[str, Any]) -> None:
+        """Keep the whole configuration for the W&B run's config, by which runs are compared."""
+        self._configuration = dict(config)
+
+    @rank_zero_only
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
+    ) -> None:
+        params = vars(params) if isinstance(params, Namespace) else params
+        self.experiment.config.update(params, allow_val_change=True)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        self.experiment.log({**metrics, "images_seen": step})
+
+    @rank_zero_only
+    def log_image(self, key: str, images: Sequence[Image.Image], step: int | None = None) -> None:
+        self.log_metrics({key: [wandb.Image(image) for image in images]}, step)
+
+    @rank_zero_only
+    def log_table(
+        self,
+        key: str,
+        columns: list[Any],
+        data: list[list[Any]],
+        step: int | None = None,
+    ) -> None:
+        self.log_metrics({key: wandb.Table(columns=columns, data=data)}, step)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """End the W&B run when the training ends, in whatever way."""
+        if self._run is not None:
+            self._run.finish()
+            self._run = None
 
 
-def _has_key(wandb: Any) -> bool:
-    """Whether Weights & Biases knows who this is: it neither asks nor looks on the network."""
+def _has_key() -> bool:
+    """Whether there is an API key; neither asks for one nor uses the network."""
     try:
         return wandb.login(prompt=False, verify=False)
     except wandb.errors.AuthenticationError as error:
@@ -72,14 +136,8 @@ def _has_key(wandb: Any) -> bool:
         return False
 
 
-def _kept_id(path: Path) -> str | None:
-    if not path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
+def _kept_id(path: Path) -> str:
+    if not path.is_file():
         with replacing(path) as partial:
             partial.write_text(secrets.token_hex(4))
-    return path.read_text() if path.is_file() else None  # only rank 0 needs it
-
-
-def finish() -> None:
-    """End the W&B run, if there is one: the next run of a multirun would otherwise join it."""
-    if "wandb" in sys.modules:
-        sys.modules["wandb"].finish()
+    return path.read_text()
