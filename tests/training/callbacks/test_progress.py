@@ -1,26 +1,85 @@
-"""The bar is drawn now and then, and at the end."""
+"""The bar shows images seen and epochs from 1, and is updated now and then."""
 
+from collections.abc import Callable
 from itertools import count
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pytorch_lightning.callbacks import TQDMProgressBar
+import pytorch_lightning as pl
+from pytorch_lightning.demos.boring_classes import BoringModel
 
+from facegan.files import read_csv
 from facegan.training.callbacks import progress
 
 
-def test_the_bar_is_drawn_ten_times_a_second_and_at_the_end(monkeypatch: pytest.MonkeyPatch):
-    drawn: list[int] = []
+class Shown(progress.ProgressBar):
+    """A bar that keeps, after every batch, how many batches it shows."""
 
-    def draw(self: Any, trainer: Any, module: Any, outputs: Any, batch: Any, idx: int) -> None:
-        drawn.append(idx)
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+        self.descriptions: list[str] = []
 
-    monkeypatch.setattr(TQDMProgressBar, "on_train_batch_end", draw)
-    clock = (0.06 * tick for tick in count())
-    monkeypatch.setattr(progress, "perf_counter", lambda: next(clock))
-    bar = progress.ProgressBar()
-    for idx in range(6):
-        trainer: Any = SimpleNamespace(is_last_batch=idx == 5)
-        bar.on_train_batch_end(trainer, None, None, None, idx)
-    assert drawn == [0, 2, 4, 5]
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
+        super().on_train_batch_end(trainer, *arguments)
+        self.batches.append(self.train_progress_bar.n)
+        self.descriptions.append(self.train_progress_bar.desc)
+
+
+@pytest.fixture
+def bar(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Shown:
+    """The bar of two epochs of six batches, which take 0.04 s each by its clock."""
+    clock = (0.02 * tick for tick in count())
+    now = [0.0]
+
+    def tick() -> float:
+        now[0] = next(clock)
+        return now[0]
+
+    monkeypatch.setattr(progress, "perf_counter", tick)
+    shown = Shown()
+    pl.Trainer(
+        max_epochs=2,
+        limit_train_batches=6,
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        callbacks=[shown],
+        default_root_dir=tmp_path,
+    ).fit(BoringModel())
+    return shown
+
+
+def test_the_bar_is_updated_now_and_then_and_at_the_end_of_an_epoch(bar: Shown):
+    assert bar.batches[0] == 1
+    assert bar.batches[5] == bar.batches[11] == 6  # the last batch of each epoch
+    assert len(set(bar.batches[:5])) < 5  # not after every batch
+
+
+def test_epochs_count_from_one(bar: Shown):
+    assert bar.descriptions[0].startswith("Epoch 1/2")
+    assert bar.descriptions[-1].startswith("Epoch 2/2")
+
+
+def test_the_bar_of_a_training_shows_images_seen(train: Callable[..., tuple[int, str]]):
+    status, output = train(
+        "callbacks=[progress]", "trainer.max_epochs=1", "trainer.enable_progress_bar=true"
+    )
+    assert status == 0, output
+    assert "images=72" in output
+    assert "v_num" not in output
+
+
+def test_throughput_is_recorded_once_an_epoch(train: Callable[..., tuple[int, str]], tmp_path):
+    status, output = train("callbacks=[progress]")
+    assert status == 0, output
+    rows = read_csv(tmp_path / "run" / "metrics.csv")
+    speeds = {
+        row["step"]: float(row["speed/images_per_second"])
+        for row in rows
+        if row["speed/images_per_second"]
+    }
+    assert list(speeds) == ["72", "144"]
+    assert min(speeds.values()) > 0
