@@ -16,13 +16,21 @@ Train = Callable[..., tuple[int, str]]
 SMALL = ["clustering.k=3", "clustering.n=40", "clustering.generated=20", "callbacks=[clusters]"]
 
 
+def colours(path: Path) -> set[tuple[int, ...]]:
+    with Image.open(path) as picture:
+        return set(picture.convert("RGB").getdata())
+
+
 def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Path):
     status, output = train(*SMALL)
     assert status == 0, output
     clusters = tmp_path / "run" / "clusters"
     pictures = [f"{kind}_{epoch:03d}.png" for kind in ("epoch", "map") for epoch in range(3)]
     for name in [*pictures, "curves.png"]:
-        assert Image.open(clusters / name).width > 100
+        assert len(colours(clusters / name)) > 10
+    for epoch in range(3):  # each has a heading and a row of 64 pixels and a frame per cluster
+        with Image.open(clusters / f"epoch_{epoch:03d}.png") as sheet:
+            assert sheet.height == 20 + 3 * (64 + 2 * 2 * 4)
     written = read_csv(clusters / "metrics.csv")
     assert [row["epoch"] for row in written] == ["0", "1", "2"]
     assert [row["step"] for row in written] == ["0", "72", "144"]
