@@ -35,17 +35,14 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-# ---------------------------------------------------------------------- which process this is
-
-
-def test_a_process_of_its_own(alone: pytest.MonkeyPatch):
+def test_a_single_process(alone: pytest.MonkeyPatch):
     assert (rank(), local_world_size(), nodes()) == (0, 1, 1)
     assert not environment.started()
     assert not restarted()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", run_name())
 
 
-def test_a_process_of_srun(alone: pytest.MonkeyPatch):
+def test_a_rank_of_srun(alone: pytest.MonkeyPatch):
     step = {"JOB_ID": "77", "STEP_ID": "0", "PROCID": "5", "NTASKS": "8", "STEP_NUM_NODES": "2"}
     for name, value in step.items():
         alone.setenv(f"SLURM_{name}", value)
@@ -59,7 +56,7 @@ def test_a_process_of_srun(alone: pytest.MonkeyPatch):
     assert restarted()
 
 
-def test_a_shell_of_srun_is_none_of_its_processes(alone: pytest.MonkeyPatch):
+def test_an_interactive_shell_of_srun_is_not_a_rank(alone: pytest.MonkeyPatch):
     for name, value in {"JOB_ID": "77", "STEP_ID": "0", "PROCID": "0", "PTY_PORT": "1"}.items():
         alone.setenv(f"SLURM_{name}", value)
     assert not run_name().startswith("slurm")
@@ -79,22 +76,19 @@ def test_several_devices_within_one_task_of_srun(
     assert read_checkpoint(tmp_path / "runs/synthetic/slurm_5")["images_seen"] == 64
 
 
-def test_a_batch_script_is_not_yet_srun(alone: pytest.MonkeyPatch):
+def test_a_batch_script_outside_srun_is_not_a_rank(alone: pytest.MonkeyPatch):
     for name, value in {"JOB_ID": "77", "PROCID": "0", "NTASKS": "8"}.items():
         alone.setenv(f"SLURM_{name}", value)
     assert not environment.started()
     assert rank() == 0
 
 
-def test_a_process_of_torchrun(alone: pytest.MonkeyPatch):
+def test_a_rank_of_torchrun(alone: pytest.MonkeyPatch):
     given = {"TORCHELASTIC_RUN_ID": "none", "RANK": "3", "LOCAL_RANK": "1"}
     for name, value in {**given, "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
         alone.setenv(name, value)
     assert (rank(), local_world_size(), nodes()) == (3, 2, 2)
     assert environment.started()
-
-
-# ---------------------------------------------------------------------- how they end
 
 
 def train(*overrides: str, program: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
@@ -243,8 +237,6 @@ def test_a_run_of_two_ranks_resumed_at_an_epoch_equals_one_that_never_stopped(
     assert rows[0] == rows[1]
 
 
-# ---------------------------------------------------------------------- torchrun
-
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 
 
@@ -342,9 +334,6 @@ def test_a_restarted_job_keeps_its_identity(alone: pytest.MonkeyPatch):
     alone.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     alone.setattr(environment, "_start_of_parent", lambda: "a second later")
     assert run_name() == first
-
-
-# ---------------------------------------------------------------------- srun
 
 
 @pytest.mark.slow
