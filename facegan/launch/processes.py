@@ -60,11 +60,11 @@ def run_ranks(configuration: str, count: int) -> None:
     Signals are passed on. A process that dies takes the others with it within seconds. Raises
     what it said (FaceganError, InterruptedRun), or RankError if it could say nothing.
     """
-    from facegan.data.packing.parallel import available_cpus  # here: --help need not wait for numpy
+    import joblib  # here: --help need not wait for it
 
     with tempfile.TemporaryDirectory(prefix="facegan_") as directory:
         (Path(directory) / "configuration.yaml").write_text(configuration, encoding="utf-8")
-        threads = int(os.environ.get("OMP_NUM_THREADS") or available_cpus())  # for all of them
+        threads = int(os.environ.get("OMP_NUM_THREADS") or joblib.cpu_count())  # for all of them
         # What SLURM says is for this process, not for its children.
         own = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") and k != "RANK"}
         environment = own | {

@@ -57,13 +57,6 @@ class Job:
         return bad
 
 
-def available_cpus() -> int:
-    """Cores this process may use: on a shared machine often fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def run(job: Job, chunks: list[tuple[int, int]], processes: int) -> Done:
     """Run ``job`` over ``chunks`` of rows; yields (rows done, bad ones) as they finish.
 

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import joblib
 import numpy as np
 from PIL import __version__ as pillow_version
 from tqdm import tqdm
@@ -96,8 +97,7 @@ def prepare(
         InputError: more bad pictures than that, no space, or a directory that cannot be written.
     """
     path = Path(data_dir).expanduser().resolve() / source.directory()
-    there = path.exists()
-    if not there:
+    if not path.exists():
         try:
             with alone(path):
                 _remove_leftovers(path)
@@ -105,16 +105,22 @@ def prepare(
                     _build(source, path, max_bad_fraction, processes)
         except (OSError, NotImplementedError) as error:  # the latter: no locks in this file system
             raise InputError(_explain(error, source, path.parent)) from error
+    return open_store(path, max_bad_fraction)
+
+
+def open_store(path: Path, max_bad_fraction: float = 0.01) -> Store:
+    """Open an existing store; raises InputError where it lacks more pictures than allowed."""
     store = Store(path)
-    # Also of a store that is there already: this run may allow fewer than the one that made it.
-    _check_bad(store.meta["skipped"], len(store), max_bad_fraction, store.meta["origin"])
-    if there and store.meta["skipped"]:
+    # This run may allow fewer unreadable pictures than the one that made the store.
+    skipped, name = store.meta["skipped"], store.meta["source"]
+    _check_bad(skipped, len(store), max_bad_fraction, store.meta["origin"])
+    if skipped:
         log.info(
             "%s: %d pictures could not be read when %s was made, and are not in it; if they have "
             "been repaired since, delete that directory.",
-            *(source.name, len(store.meta["skipped"]), path),
+            *(name, len(skipped), path),
         )
-    log.info("Data: %s, %d images, in %s", source.name, len(store), path)
+    log.info("Data: %s, %d images, in %s", name, len(store), path)
     return store
 
 
@@ -200,7 +206,7 @@ def _fill(
     title = f"Preparing {source.name} at {source.size} px"
     # disable=None: no bar where there is no terminal
     with tqdm(total=n, desc=title, unit="img", disable=None) as bar:
-        processes = processes or parallel.available_cpus()
+        processes = processes or joblib.cpu_count()
         with closing(parallel.run(job, chunks, processes)) as results:  # no worker outlives this
             for done, failed in results:
                 bad.update(failed)

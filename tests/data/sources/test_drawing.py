@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import facegan
-from facegan.data.sources.faces.drawing import ATTRIBUTES, draw_faces, sample_attributes
+from facegan.data.sources.faces.drawing import draw_faces
+from facegan.data.sources.faces.people import ATTRIBUTES, sample_attributes
 
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 FACIAL_HAIR = ("Goatee", "Mustache", "Sideburns")

@@ -100,10 +100,10 @@ def test_files_that_do_not_belong_together(tmp_path, digits):
         module(tmp_path).prepare_data()
 
 
-def test_what_is_no_idx_file(tmp_path, digits):
+def test_a_file_that_is_not_idx_is_named(tmp_path, digits):
     write(tmp_path, digits, packed=False)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"<html>")
-    with pytest.raises(InputError, match="no idx file"):
+    with pytest.raises(InputError, match="not an idx file"):
         module(tmp_path).prepare_data()
 
 
