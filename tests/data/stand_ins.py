@@ -1,5 +1,6 @@
 """Readers for the tests of preparing; in a module of their own, for the workers to import."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,25 @@ class Counting:
 class Failing:
     """A reader with a mistake in it."""
 
-    error: Exception
+    error: BaseException
 
     def fill(self, out: np.ndarray, start: int) -> dict[int, str]:
         raise self.error
+
+
+@dataclass(frozen=True)
+class Pids:
+    """Writes the number of the process that reads; ``fatal``: which then dies."""
+
+    path: Path
+    fatal: bool = False
+
+    def fill(self, out: np.ndarray, start: int) -> dict[int, str]:
+        with self.path.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        if self.fatal:
+            os._exit(3)
+        return {}
 
 
 def source(n: int = 40, reader: object = None, **more: object) -> Source:

@@ -23,11 +23,11 @@ def idx(values: np.ndarray) -> bytes:
 @pytest.fixture
 def digits() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    made = {}
+    files = {}
     for part, n in COUNTS.items():
-        made[f"{part}-images-idx3-ubyte"] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
-        made[f"{part}-labels-idx1-ubyte"] = np.arange(n, dtype=np.uint8) % 10
-    return made
+        files[f"{part}-images-idx3-ubyte"] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        files[f"{part}-labels-idx1-ubyte"] = np.arange(n, dtype=np.uint8) % 10
+    return files
 
 
 def write(raw: Path, digits: dict[str, np.ndarray], packed: bool = True) -> None:
@@ -122,6 +122,18 @@ def test_downloaded_when_absent(tmp_path, digits, monkeypatch):
     )
     assert len(MNIST(data_dir=str(tmp_path)).store) == 26
     assert (tmp_path / "mnist" / "MNIST" / "raw").is_dir()
+
+
+def test_unchanged_files_are_not_read_again_and_missing_ones_not_downloaded(
+    tmp_path, digits, monkeypatch
+):
+    write(tmp_path, digits)
+    path = module(tmp_path).store.path
+    monkeypatch.setattr(MNIST, "source", lambda self: pytest.fail("the files were read"))
+    assert module(tmp_path).store.path == path
+    for file in tmp_path.glob("*ubyte.gz"):
+        file.unlink()
+    assert module(tmp_path).store.path == path
 
 
 @pytest.mark.parametrize(
