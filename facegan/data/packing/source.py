@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facegan.data.packing.parallel import Reader
+from facegan.data.packing.parallel import RowReader
 from facegan.errors import InputError
 
 FORMAT = 1  # part of the key: raise it when the same source is to give other bytes
@@ -33,7 +33,7 @@ class Source:
     name: str
     size: int
     channels: int
-    reader: Reader
+    reader: RowReader
     names: Sequence[str]
     labels: np.ndarray  # (N, L) integers
     splits: np.ndarray  # (N,) index into SPLITS

@@ -22,11 +22,11 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testi
 class Folder(ImageDataModule):
     """All pictures under ``root``; a first-level sub-folder's name is the label ``class``.
 
-    Pictures of any size and mode: EXIF rotation is applied, transparency is laid over white,
-    16-bit grey is scaled, of an animation the first frame is taken. Hidden files and folders are
-    ignored, and so is ``grid.png``, the sheet that ``facegan.sample`` writes beside its pictures;
-    links to folders are followed, each once. A picture is in val or test (5 % each) by a hash of
-    its name, so that its split stays when others are added.
+    Pictures may have any size and mode: EXIF rotation is applied, transparency is laid over white,
+    16-bit grey is scaled, and an animation gives its first frame. Hidden files and folders are
+    ignored, as is ``grid.png``, the sheet that ``facegan.sample`` writes beside its pictures; links
+    to folders are followed once. A hash of its name puts a picture into val or test (5 % each), so
+    that its split stays the same when others are added.
 
     Args:
         **values: see :class:`facegan.data.settings.FolderSettings`.
@@ -67,7 +67,7 @@ class Folder(ImageDataModule):
         labelled = classes != ["."]
         values = np.searchsorted(classes, folders)[:, None]
         splits = np.array([_split(name) for name in names], np.uint8)
-        if not (splits == 0).any():  # a handful of pictures, all of which fell elsewhere
+        if not (splits == 0).any():  # a few pictures, none of which fell into train
             splits[:] = 0
         return Source(
             name=self.name,
@@ -100,7 +100,7 @@ def _notes(classes: Sequence[str]) -> list[str]:
 def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:
     """Relative name with ``/``, size and time of change of every picture under ``root``.
 
-    A folder that links lead to as well is read once: else one picture might be in two splits.
+    A folder that is also linked to is read once: else one picture might be in two splits.
     """
     seen = set()
     for folder, folders, files in os.walk(root, onerror=_raise_unreadable, followlinks=True):
@@ -126,6 +126,6 @@ def _raise_unreadable(error: OSError) -> None:
 
 
 def _split(name: str) -> int:
-    """0 train, 1 val or 2 test, always the same for the same name."""
+    """0 train, 1 val or 2 test; depends on the name only."""
     hashed = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     return int(np.digitize(int.from_bytes(hashed[:4], "big") % 100, (90, 95)))

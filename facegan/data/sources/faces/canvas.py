@@ -66,7 +66,7 @@ class Canvas:
     def part(
         self, x0: float, x1: float, y0: float, y1: float, who: Array | None = None
     ) -> tuple[Canvas, SimpleNamespace]:
-        """The whole canvas cut to a box in face coordinates and to some portraits; their traits.
+        """The canvas cropped to a box in face coordinates and to some portraits; their traits.
 
         Most parts are small and some are rare: this is what makes drawing fast.
         """
@@ -96,12 +96,13 @@ class Canvas:
         return cover * cover * (3 - 2 * cover) if blur else cover
 
     def paint(self, cover: Array, colour: Array | float) -> None:
+        """Lay a colour over the pixels, as opaque as ``cover`` in [0, 1]."""
         layer = self.pixels[:, *self.at]
         layer += cover * (colour - layer)
         self.pixels[:, *self.at] = layer
 
     def shade(self, light: Array) -> None:
-        """Brighten (light > 0) or darken what is already there."""
+        """Brighten (light > 0) or darken what is painted already."""
         self.pixels[:, *self.at] *= 1 + light
 
 

@@ -27,9 +27,10 @@ _BLOCK_PIXELS = 2**17  # pixels drawn at a time: a float32 plane of them (512 Ki
 def draw_faces(attributes: Array, size: int, rng: np.random.Generator) -> Array:
     """Draw one portrait per row of attributes: uint8 (n, 3, size, size).
 
-    What is taken from `rng` depends on neither the attributes nor, but for the grain, the size:
-    in the same state a flipped attribute changes that attribute alone, and another size shows the
-    same people. Contradictions are settled as on a real head (Bald hides the hair).
+    How much `rng` is advanced depends neither on the attributes nor, except for the grain, on the
+    size: from the same state, a flipped attribute changes that attribute alone, and another size
+    shows the same people. Contradictory attributes are resolved as on a real head (Bald hides the
+    hair). Raises ValueError for attributes of another width.
     """
     attributes = np.asarray(attributes)
     if attributes.ndim != 2 or attributes.shape[1] != len(ATTRIBUTES):

@@ -11,7 +11,7 @@ def back(c: Canvas) -> None:
 
 
 def front(c: Canvas) -> None:
-    """What frames the face: all hair but the opening that shows it."""
+    """Hair that frames the face: all of it except an opening for the face."""
     c, t = c.part(-1.2, 1.2, -1.3, 1.7)
     x, centre = c.x - 0.6 * t.yaw, 0.35
     y = c.y - centre + t.sweep * x

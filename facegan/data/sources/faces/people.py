@@ -1,4 +1,4 @@
-"""Who is drawn: attributes as faces have them, and the traits that tell one person from another."""
+"""Who is drawn: the attributes of each face, and the traits that follow from them."""
 
 from types import SimpleNamespace
 
@@ -23,7 +23,7 @@ def sample_attributes(rng: np.random.Generator, n: int) -> Array:
     bald = male & chance(np.where(young, 0.1, 0.22))
     hat = ~bald & chance(0.12)
     smiling = chance(0.48)
-    # at most one hair colour; the rest are red or dyed, which CelebA has no name for
+    # at most one hair colour; the others are red or dyed, for which CelebA has no attribute
     gray = ~bald & chance(np.where(young, 0.02, 0.5))
     colour = np.digitize(rng.random(n), (0.28, 0.56, 0.86))
     black, blond, brown = (~bald & ~gray & (colour == i) for i in range(3))
@@ -79,7 +79,7 @@ _FRAMES = _rgb("15151a", "3a2418", "6b1f24", "1f2f55", "5e4a1c")
 
 
 def sample_traits(attributes: Array, rng: np.random.Generator) -> SimpleNamespace:
-    """Everything that tells one portrait from another, as arrays (n, 1, 1) or (3, n, 1, 1)."""
+    """Traits of each portrait, as arrays (n, 1, 1) or colours (3, n, 1, 1)."""
     n = len(attributes)
     has = {name: attributes[:, i] != 0 for i, name in enumerate(ATTRIBUTES)}
 
@@ -170,5 +170,5 @@ def sample_traits(attributes: Array, rng: np.random.Generator) -> SimpleNamespac
 
 
 def take(traits: SimpleNamespace, chosen: slice | Array) -> SimpleNamespace:
-    """The traits of some of the portraits."""
+    """The traits of a selection of the portraits."""
     return SimpleNamespace(**{k: v[..., chosen, :, :] for k, v in vars(traits).items()})

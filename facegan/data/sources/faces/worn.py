@@ -1,4 +1,4 @@
-"""What is worn: clothes, glasses and hats."""
+"""Clothes, glasses and hats."""
 
 import numpy as np
 
