@@ -79,9 +79,11 @@ class MNISTSettings(DataSettings):
         form="a path",
     )
     image_size: Literal[28, 32, 64] = setting(
-        32, "28: the digits as they are; 32: padded with black; 64: that, resized"
+        32,
+        "28: the digits unchanged; 32: padded with black; 64: padded and resized",
+        form="one of 28, 32, 64 for MNIST",
     )
-    channels: Literal[1] = setting(1, "digits are grey")
+    channels: Literal[1] = setting(1, "digits are grey", form="1 for MNIST")
     flip: bool = setting(False, "must be false: mirrored digits are not digits")
 
     @model_validator(mode="after")
@@ -102,4 +104,4 @@ class SyntheticSettings(DataSettings):
         0, "of what the faces look like: runs with other seeds share faces drawn once"
     )
     image_size: int = setting(32, "side of the square images in pixels", ge=8, le=1024)
-    channels: Literal[3] = setting(3, "faces are coloured")
+    channels: Literal[3] = setting(3, "drawn faces are coloured", form="3 for drawn faces")
