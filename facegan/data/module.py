@@ -88,7 +88,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     @abstractmethod
     def source(self) -> Source:
-        """Find the pictures and list them; raises SourceNotFoundError where there are none."""
+        """Find the pictures and list them; raises InputError where there are none."""
 
     def content(self) -> dict[str, Any] | None:
         """The settings that choose the source and shape its pixels, as JSON values.
@@ -113,29 +113,27 @@ class ImageDataModule(pl.LightningDataModule):
         return Path(self.settings.root or Path(self.data_dir, default)).expanduser()
 
     def prepare_data(self) -> None:
-        """Open the store, which is made first if need be (Lightning: one process per machine).
+        """Open the store; make it first if there is none (Lightning: one process per machine).
 
-        A source whose fingerprint has not changed is not listed again. A source that was moved or
-        deleted is served by the store made from it.
+        A source whose fingerprint has not changed is not listed again. When a source was moved or
+        deleted, the store made from it is used, with a warning.
         """
         if self._store is not None:
             return
         index = Index(self.data_dir, self.content())
-        if index.store is not None:
-            if not self.is_found():
+        fingerprint = self.fingerprint()  # before listing: a later change is seen next time
+        unchanged = index.fingerprint is not None and index.fingerprint == fingerprint
+        if index.store is not None and (unchanged or not self.is_found()):
+            if not unchanged:
                 log.warning(
                     "%s: its pictures are no longer where they were; using the store made from "
                     "them.",
                     self.name,
                 )
-                self._store = open_store(index.store, self.settings.max_bad_fraction)
-                return
-            if index.fingerprint is not None and index.fingerprint == self.fingerprint():
-                self._store = open_store(index.store, self.settings.max_bad_fraction)
-                return
-        fingerprint = self.fingerprint()  # before listing: a change meanwhile is seen next time
-        self._store = prepare(self.source(), self.data_dir, self.settings.max_bad_fraction)
-        index.record(self._store.path, fingerprint)
+            self._store = open_store(index.store, self.settings.max_bad_fraction)
+        else:
+            self._store = prepare(self.source(), self.data_dir, self.settings.max_bad_fraction)
+            index.record(self._store.path, fingerprint)
 
     def setup(self, stage: str | None = None) -> None:
         self.prepare_data()  # in the other processes: opens what the first one has made

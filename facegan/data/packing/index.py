@@ -35,7 +35,7 @@ class Index:
             return
         key = hashlib.sha256(json.dumps([FORMAT, content], sort_keys=True).encode()).hexdigest()
         self.path = self.data_dir / ".index" / f"{key[:16]}.json"
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # made anew by record
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # record() replaces it
             entry = json.loads(self.path.read_text("utf-8"))
             store = self.data_dir / entry["store"]
             if store.is_dir():

@@ -9,14 +9,9 @@ from typing import Any
 import numpy as np
 
 from facegan.data.packing.parallel import RowReader
-from facegan.errors import InputError
 
 FORMAT = 1  # part of the key: raise it when the same source is to give other bytes
 SPLITS = ("train", "val", "test")
-
-
-class SourceNotFoundError(InputError):
-    """There are no pictures where the settings say."""
 
 
 @dataclass(frozen=True)

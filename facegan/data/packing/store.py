@@ -4,7 +4,7 @@
         images.npy      (N, C, H, W) uint8
         labels.npy      (N, L) integers; L may be 0
         splits.npy      (N,) uint8: 0 train, 1 val, 2 test
-        identities.npy  (N,) int64, -1 unknown; only where the source knows people
+        identities.npy  (N,) int64, -1 unknown; only where the source identifies people
         meta.json       label names, the source file of each row, what was left out and why
 
 The key is a hash of everything that determines the content, so a store is never out of date: when

@@ -7,7 +7,7 @@ import numpy as np
 
 from facegan.data.module import ImageDataModule
 from facegan.data.packing.readers import PictureReader
-from facegan.data.packing.source import Source, SourceNotFoundError
+from facegan.data.packing.source import Source
 from facegan.data.settings import CelebASettings
 from facegan.data.sources.celeba_files import Found, Table, fetch, find, fingerprint, is_there
 from facegan.errors import InputError
@@ -51,7 +51,7 @@ class CelebA(ImageDataModule):
         if found is None and self.settings.download == "kaggle":
             found = find(fetch())
         if found is None:
-            raise SourceNotFoundError(
+            raise InputError(
                 f"CelebA was not found: neither {root} nor a folder celeba in it has "
                 "img_align_celeba.zip, img_align_celeba/*.jpg or img_align_celeba/"
                 "img_align_celeba/*.jpg; set dataset.root to where it is, or "

@@ -32,7 +32,7 @@ class Table:
     values: np.ndarray
 
     def rows_of(self, names: Sequence[str]) -> np.ndarray:
-        """The row of each of ``names``, -1 where there is none."""
+        """The row of each of ``names``; -1: it has no row."""
         row = {picture: i for i, picture in enumerate(self.pictures)}
         return np.array([row.get(name, -1) for name in names], np.int64)
 
@@ -62,7 +62,7 @@ class Found:
         return FolderFiles(self.pictures, self.names)
 
     def table(self, stem: str) -> Table | None:
-        """The annotation file ``stem``.txt or .csv, if there is one."""
+        """The annotation file ``stem``.txt or .csv; ``None`` if neither exists."""
         for place in self.annotations:
             for path in (place / f"{stem}{ending}" for ending in ENDINGS):
                 if path.is_file():

@@ -10,7 +10,7 @@ import numpy as np
 
 from facegan.data.module import ImageDataModule
 from facegan.data.packing.readers import FolderFiles, PictureReader
-from facegan.data.packing.source import Source, SourceNotFoundError
+from facegan.data.packing.source import Source
 from facegan.data.settings import FolderSettings
 from facegan.errors import InputError
 from facegan.pictures.sheets import SHEET
@@ -50,12 +50,12 @@ class Folder(ImageDataModule):
     def source(self) -> Source:
         root, crop = self.root("folder"), self.settings.crop
         if not root.is_dir():
-            raise SourceNotFoundError(
+            raise InputError(
                 f"{root} is not a directory; set dataset.root to one with pictures in it."
             )
         found = sorted(_pictures(root))
         if not found:
-            raise SourceNotFoundError(
+            raise InputError(
                 f"{root} has no pictures ({', '.join(ENDINGS)}) in it or below; "
                 "set dataset.root to a directory that has."
             )

@@ -16,7 +16,7 @@ from PIL import Image
 from facegan.data.module import ImageDataModule
 from facegan.data.packing.parallel import Bad
 from facegan.data.packing.readers import BICUBIC
-from facegan.data.packing.source import Source, SourceNotFoundError
+from facegan.data.packing.source import Source
 from facegan.data.settings import MNISTSettings
 from facegan.errors import InputError
 
@@ -63,7 +63,7 @@ class MNIST(ImageDataModule):
             _download(root)
             raw = _find(root)
         if raw is None:
-            raise SourceNotFoundError(f"MNIST is still not in {root} after downloading it there.")
+            raise InputError(f"MNIST is still not in {root} after downloading it there.")
         train, train_digits = _part(raw, "train")
         test, test_digits = _part(raw, "t10k")
         pixels = np.concatenate([train, test])

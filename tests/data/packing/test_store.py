@@ -1,4 +1,4 @@
-"""Preparing: complete or not there, never twice, rows never out of step."""
+"""Preparing: a store is complete or absent, made once, and its rows stay aligned."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""MNIST: read from what lies there, whole files only."""
+"""MNIST: read from any place, complete files only."""
 
 import gzip
 import struct
@@ -110,8 +110,8 @@ def test_a_file_that_is_not_idx_is_named(tmp_path, digits):
 def test_absent_and_no_network(tmp_path):
     with pytest.raises(InputError) as raised:
         module(tmp_path / "none").prepare_data()
-    for said in (str(tmp_path / "none"), "Error downloading", "dataset.root"):
-        assert said in str(raised.value)
+    for part in (str(tmp_path / "none"), "Error downloading", "dataset.root"):
+        assert part in str(raised.value)
 
 
 def test_downloaded_when_absent(tmp_path, digits, monkeypatch):
