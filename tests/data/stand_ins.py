@@ -12,17 +12,23 @@ from facegan.data.packing.source import Source
 
 @dataclass(frozen=True)
 class Counting:
-    """Row i is filled with i % 251; ``bad`` rows cannot be read; each read leaves a mark."""
+    """Row i is filled with i % 251; ``bad`` rows cannot be read; each read leaves a mark.
+
+    With a ``gate``, reading waits until that file exists.
+    """
 
     bad: tuple[int, ...] = ()
     marks: Path | None = None
     pause: float = 0.0
+    gate: Path | None = None
 
     def fill(self, out: np.ndarray, start: int) -> dict[int, str]:
         time.sleep(self.pause)
         if self.marks:
             with self.marks.open("a") as file:
                 file.write(f"{start}\n")
+        while self.gate and not self.gate.exists():
+            time.sleep(0.02)
         out[:] = (np.arange(start, start + len(out)) % 251).reshape(-1, 1, 1, 1)
         return {row: "broken" for row in self.bad if start <= row < start + len(out)}
 

@@ -185,7 +185,8 @@ from pathlib import Path
 from facegan.data.packing.store import prepare
 from tests.data.stand_ins import Counting, source
 logging.basicConfig(level=logging.INFO)
-reader = Counting(marks=Path(sys.argv[2]), pause=float(sys.argv[3]))
+gate = Path(sys.argv[4]) if len(sys.argv) > 4 else None
+reader = Counting(marks=Path(sys.argv[2]), pause=float(sys.argv[3]), gate=gate)
 prepare(source(2000, reader), sys.argv[1], processes=2)
 """
 
@@ -194,9 +195,9 @@ def child_env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-def start(data_dir: Path, marks: Path, pause: float) -> subprocess.Popen:
+def start(data_dir: Path, marks: Path, pause: float = 0, *gate: Path) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", PREPARE, str(data_dir), str(marks), str(pause)],
+        [sys.executable, "-c", PREPARE, *map(str, (data_dir, marks, pause, *gate))],
         env=child_env(),
         stderr=subprocess.PIPE,
         text=True,
@@ -235,14 +236,19 @@ def test_killed_and_run_again(tmp_path, signal_):
 
 @pytest.mark.slow
 def test_two_processes_prepare_once(tmp_path):
-    data, marks = tmp_path / "data", tmp_path / "marks"
-    first = start(data, marks, pause=0.2)
-    wait_for(marks.exists)
-    second = start(data, marks, pause=0)
-    _, messages = second.communicate(timeout=60)
-    first.communicate(timeout=60)
+    data, marks, gate = tmp_path / "data", tmp_path / "marks", tmp_path / "gate"
+    with start(data, marks, 0, gate) as first:
+        try:
+            wait_for(marks.exists)
+            with start(data, marks) as second:
+                assert second.stderr is not None
+                assert "waiting until it is done" in second.stderr.readline()
+                gate.touch()
+                second.communicate(timeout=60)
+            first.communicate(timeout=60)
+        finally:
+            gate.touch()
     assert (first.returncode, second.returncode) == (0, 0)
-    assert "waiting until it is done" in messages
     read = [int(line) for line in marks.read_text().split()]
     assert len(read) == len(set(read))  # nothing was read twice
     assert_aligned(prepare(source(2000), data))
