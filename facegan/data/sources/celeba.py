@@ -43,7 +43,7 @@ class CelebA(ImageDataModule):
         return is_there(self.root("celeba"))
 
     def fingerprint(self) -> list[Any] | None:
-        return fingerprint(self.root("celeba"))
+        return fingerprint(self.root("celeba").absolute())
 
     def source(self) -> Source:
         root, crop = self.root("celeba"), self.settings.crop

@@ -50,7 +50,7 @@ class MNIST(ImageDataModule):
         return _find(self.root("mnist")) is not None
 
     def fingerprint(self) -> list[Any] | None:
-        raw = _find(self.root("mnist"))
+        raw = _find(self.root("mnist").absolute())
         if raw is None:
             return None
         stats = [(path, path.stat()) for path in _files(raw)]
