@@ -60,3 +60,11 @@ def take_over_sigterm(trainer: pl.Trainer) -> None:
     callers that handle SIGTERM on every rank themselves.
     """
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+
+
+def batches_done_in_epoch(trainer: pl.Trainer) -> int:
+    """Batches that a resumed checkpoint has seen of its interrupted epoch; 0 between epochs."""
+    fit: Any = trainer.fit_loop
+    epochs = fit.epoch_progress.current
+    interrupted = epochs.ready > epochs.processed
+    return fit.epoch_loop.batch_progress.current.processed if interrupted else 0

@@ -81,7 +81,7 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
         (["clustering.attributes=[Smilling]"], "no Smilling; they have: "),
         (["clustering.k=-1"], "clustering.k must be a whole number"),
         (["dataset.image_size=32"], "was trained with dataset.image_size=16, not 32"),
-        (["dataset=mnist"], "image_size of MNIST must be one of"),
+        (["dataset=mnist"], "image_size must be one of 28, 32, 64 for MNIST"),
         (["dataset.nn=3"], "There is no configuration key dataset.nn"),
         (["clustering.layers=[7]"], "numbered 1 (at the image) to 2"),
         (["seed=-1"], "seed must be a whole number"),

@@ -19,13 +19,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 from tqdm import trange
 
-from facegan.data.packing.parallel import available_cpus
 from facegan.data.packing.readers import FolderFiles, PictureReader
 from facegan.data.packing.source import Source
 from facegan.data.packing.store import prepare
@@ -145,7 +145,7 @@ def peak_memory(root: str) -> None:
     after = memory_of("self")
     print("\n| preparing all | |\n|---|---:|")
     print(f"| pictures | {n:,} |\n| seconds | {seconds:.1f} |")
-    print(f"| processes | {available_cpus()} |\n| images/s | {n / seconds:,.0f} |")
+    print(f"| processes | {joblib.cpu_count()} |\n| images/s | {n / seconds:,.0f} |")
     print(f"| peak memory, main process | {after:.0f} MiB ({before:.0f} MiB before) |")
     print(f"| peak memory, all workers | {max(samples):.0f} MiB |")
 

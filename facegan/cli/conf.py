@@ -15,6 +15,12 @@ from omegaconf.errors import OmegaConfBaseException
 from facegan.cli.messages import one_line
 from facegan.cli.sweep import direction_of, in_sweep, job_number, sweep_name
 from facegan.clusters.settings import ClusterSettings
+from facegan.data.settings import (
+    CelebASettings,
+    FolderSettings,
+    MNISTSettings,
+    SyntheticSettings,
+)
 from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
 from facegan.launch.devices import strategy_for
@@ -28,7 +34,13 @@ CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 # A node per class, as /settings/NAME in a defaults list: conf/ holds only what differs from it.
-SETTINGS: dict[str, type[Settings]] = {"clustering": ClusterSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "clustering": ClusterSettings,
+    "celeba": CelebASettings,
+    "folder": FolderSettings,
+    "mnist": MNISTSettings,
+    "synthetic": SyntheticSettings,
+}
 
 
 def register() -> None:

@@ -167,6 +167,7 @@ def _quieten() -> None:
         ".*number of training batches .* is smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*The dirpath has changed from.*",  # ckpt= starts a new run
+        ".*does not have many workers.*",  # a batch is one gather: see ImageDataModule
         ".*your dataloader is not resumable.*",  # it is: see ImageDataModule
         ".*`val_dataloader` but have no `validation_step`.*",
         ".*recommended to use `self.log.*sync_dist.*",  # all ranks log the same

@@ -53,7 +53,10 @@ def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
     if not saved.is_file():
         return None
     content: Any = OmegaConf.to_container(OmegaConf.load(saved).dataset, resolve=False)
-    how = ("data_dir", "batch_size", "global_batch_size", "flip", "seed", "download")
+    how = (
+        *("data_dir", "batch_size", "global_batch_size", "flip", "seed", "download"),
+        "max_bad_fraction",
+    )
     return {key: value for key, value in content.items() if key not in how}
 
 

@@ -1,19 +1,22 @@
-"""Label columns: which are reported, and what their values mean."""
+"""Label columns: which to report, and what their values mean."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from facegan.errors import expect, expect_list
+from facegan.errors import InputError
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The label columns that are reported: ``values`` (N, L), ``names`` of the columns.
+    """Label columns to report.
 
-    ``class_names[name]`` says what the values of a column mean, where they are not 0 and 1.
-    ``combined``: whether the columns are few and chosen, so that their combination is a label.
+    Attributes:
+        values: (N, L) integers.
+        names: of the columns.
+        class_names: of the values of a column that are not 0 and 1, by the column's name.
+        combined: whether the combination of all columns is a label, too.
     """
 
     values: np.ndarray
@@ -22,7 +25,7 @@ class Labels:
     combined: bool = False
 
     def columns(self) -> list[tuple[str, np.ndarray]]:
-        """Every label (N,) with its name, and the combination of chosen ones."""
+        """Every label (N,) with its name; then their combination, if it is a label."""
         columns = [(name, self.values[:, i]) for i, name in enumerate(self.names)]
         if self.combined and len(columns) > 1:
             columns.append(
@@ -31,7 +34,7 @@ class Labels:
         return columns
 
     def binary(self) -> tuple[list[str], np.ndarray]:
-        """Columns of 0 and 1 (N, B) with their names: other labels one column per class."""
+        """Names and boolean columns (N, B): a label with more classes has a column per class."""
         names, columns = [], []
         for i, name in enumerate(self.names):
             values = self.values[:, i]
@@ -46,7 +49,7 @@ class Labels:
         return names, np.stack(columns, 1) if columns else np.zeros((count, 0), bool)
 
     def meaning(self, name: str, value: int) -> str:
-        """What a value of a column is called."""
+        """The name of a column's value."""
         meanings = self.class_names.get(name, ())
         return meanings[value] if 0 <= value < len(meanings) else str(value)
 
@@ -58,15 +61,24 @@ def choose_labels(
     values: np.ndarray,
     class_names: Mapping[str, Sequence[str]],
 ) -> Labels:
-    """The columns of ``values`` (N, L) that the setting ``key`` asks for; ``None``: all."""
+    """The columns of ``values`` (N, L) whose names are ``chosen``; ``None``: all.
+
+    Raises:
+        InputError: naming ``key``, for an empty list or a name that is not in ``names``.
+    """
     if chosen is None:
         return Labels(values, list(names), class_names)
-    valid = ", ".join(names)
-    expect_list(key, chosen, f"[{', '.join(names[:2])}]")
-    expect(len(chosen) > 0, f"{key} is empty: name some, or set it to null for all.")
-    expect(bool(names), f"{key} names attributes, but these data have no labels.")
+    if isinstance(chosen, str) or not isinstance(chosen, Sequence):
+        raise InputError(f"{key} must be a list like [{', '.join(names[:2])}], not {chosen!r}.")
+    if not chosen:
+        raise InputError(f"{key} is empty: name some labels, or set it to null for all.")
+    if not names:
+        raise InputError(f"{key} names attributes, but these data have no labels.")
     unknown = [str(name) for name in chosen if name not in names]
-    expect(not unknown, f"{key}: these data have no {', '.join(unknown)}; they have: {valid}.")
+    if unknown:
+        raise InputError(
+            f"{key}: these data have no {', '.join(unknown)}; they have: {', '.join(names)}."
+        )
     unique = list(dict.fromkeys(chosen))
     columns = [list(names).index(name) for name in unique]
     return Labels(values[:, columns], unique, class_names, combined=True)

@@ -1,15 +1,14 @@
 """The LightningDataModule: batches from a packed store, and the one place where they become float.
 
-A source is a child that says where its pictures are (`source()`); everything else is here.
+A data set is a child that finds its pictures (`source()`); everything else is here.
 """
 
-import re
-import warnings
+import logging
 from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,15 +16,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
+from facegan.data.packing.index import Index
 from facegan.data.packing.source import SPLITS, Source
-from facegan.data.packing.store import Store, prepare
-from facegan.errors import expect, expect_int, expect_number, expect_one_of
-from facegan.pictures.scaling import _to_float
+from facegan.data.packing.store import Store, open_store, prepare
+from facegan.data.settings import DataSettings
+from facegan.errors import InputError
+from facegan.lightning_internals import batches_done_in_epoch
+from facegan.pictures.scaling import to_float
 from facegan.seeds import mix_seed
 
-# Lightning advises more workers. A batch here is one gather from memory-mapped rows: handing it
-# over from another process takes longer than making it.
-warnings.filterwarnings("ignore", ".*does not have many workers.*")
+log = logging.getLogger(__name__)
 
 
 class Rows(Dataset):
@@ -50,7 +50,7 @@ class Rows(Dataset):
 
 
 class _ResumedSampler(DistributedSampler):
-    """Leaves out the first ``skip`` of its rows, once."""
+    """Skips the first ``skip`` rows of its first epoch."""
 
     skip = 0
 
@@ -59,7 +59,7 @@ class _ResumedSampler(DistributedSampler):
         return islice(super().__iter__(), skip, None)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 
@@ -67,84 +67,76 @@ class ImageDataModule(pl.LightningDataModule):
     """Batches of ``(images, labels)``: uint8 up to the device, there float in [-1, 1].
 
     Args:
-        name: of the dataset; also how its store's directory begins.
-        data_dir: where stores are kept.
-        image_size: side of the (square) images in pixels.
-        channels: 3 for colour, 1 for grey.
-        batch_size: images per batch on each device.
-        global_batch_size: instead, images per batch on all devices together.
-        flip: mirror half of the training images left to right.
-        limit: train on only the first so many training images; ``None``: on all.
-        max_bad_fraction: share of unreadable pictures that may be left out.
-        seed: of the order of the training images.
+        **values: fields of ``settings_class``, see :mod:`facegan.data.settings`.
 
     Raises:
         InputError: for a value that cannot be used.
     """
 
-    CHANNELS: tuple[int, ...] = (3, 1)  # what the source can give
+    settings_class: ClassVar[type[DataSettings]] = DataSettings
+    settings: Any  # an instance of settings_class
     name: str  # Lightning's may be None
 
-    def __init__(
-        self,
-        name: str,
-        data_dir: str = "data",
-        image_size: int = 64,
-        channels: int = 3,
-        batch_size: int = 64,
-        global_batch_size: int | None = None,
-        flip: bool = False,
-        limit: int | None = None,
-        max_bad_fraction: float = 0.01,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, **values: Any) -> None:
         super().__init__()
-        expect(
-            isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name) is not None,
-            f"dataset.name must be letters, digits, '.', '_' and '-', not {name!r}.",
-        )
-        expect(
-            isinstance(data_dir, str) and data_dir != "",
-            f"data_dir must name a directory, not {data_dir!r}.",
-        )
-        expect_int("dataset.image_size", image_size, 8)
-        expect(image_size <= 1024, f"dataset.image_size must be at most 1024, not {image_size}.")
-        expect_one_of("dataset.channels", channels, self.CHANNELS)
-        expect_int("dataset.batch_size", batch_size, 1)
-        expect(isinstance(flip, bool), f"dataset.flip must be true or false, not {flip!r}.")
-        if limit is not None:
-            expect_int("dataset.limit", limit, 1)
-        expect_number("dataset.max_bad_fraction", max_bad_fraction, 0, 1)
-        expect_int("seed", seed, 0)
-        self.name, self.data_dir = name, data_dir
-        self.image_size, self.channels = image_size, channels
-        if global_batch_size is not None:
-            expect_int("dataset.global_batch_size", global_batch_size, 1)
-        self.batch_size, self.flip, self.limit = batch_size, flip, limit
+        settings = self.settings = self.settings_class(**values)
+        self.name, self.data_dir = settings.name, settings.data_dir
+        self.image_size, self.channels = settings.image_size, settings.channels
+        self.flip, self.limit, self.seed = settings.flip, settings.limit, settings.seed
         self._resumed_global_batch_size: int | None = None
-        self.global_batch_size = global_batch_size
-        self.max_bad_fraction, self.seed = max_bad_fraction, seed
         self._store: Store | None = None
 
     @abstractmethod
     def source(self) -> Source:
-        """Find the source and list its pictures; raises InputError where there are none."""
+        """Find the pictures and list them; raises InputError where there are none."""
 
-    def expect_root(self, root: str | None, default: str) -> Path:
-        """``dataset.root`` as a path; ``None``: the folder ``default`` in ``data_dir``."""
-        expect(root is None or isinstance(root, str), f"dataset.root must be a path, not {root!r}.")
-        return Path(root or Path(self.data_dir, default)).expanduser()
+    def content(self) -> dict[str, Any] | None:
+        """The settings that choose the source and shape its pixels, as JSON values.
 
-    # ------------------------------------------------------------------ preparing
+        A store is found again by them when its source is gone. ``None``: the source is never gone.
+        """
+        return None
+
+    def is_found(self) -> bool:
+        """Whether the source is still there, without listing it."""
+        return True
+
+    def fingerprint(self) -> list[Any] | None:
+        """Cheap facts about the source's files that change when the source does, as JSON values.
+
+        ``None``: only listing the source shows whether it has changed.
+        """
+        return None
+
+    def root(self, default: str) -> Path:
+        """``dataset.root``; where it is null, the folder ``default`` in ``data_dir``."""
+        return Path(self.settings.root or Path(self.data_dir, default)).expanduser()
 
     def prepare_data(self) -> None:
-        """Make the store if it is not there (Lightning: in one process per machine)."""
-        if self._store is None:
-            self._store = prepare(self.source(), self.data_dir, self.max_bad_fraction)
+        """Open the store; make it first if there is none (Lightning: one process per machine).
+
+        A source whose fingerprint has not changed is not listed again. When a source was moved or
+        deleted, the store made from it is used, with a warning.
+        """
+        if self._store is not None:
+            return
+        index = Index(self.data_dir, self.content())
+        fingerprint = self.fingerprint()  # before listing: a later change is seen next time
+        unchanged = index.fingerprint is not None and index.fingerprint == fingerprint
+        if index.store is not None and (unchanged or not self.is_found()):
+            if not unchanged:
+                log.warning(
+                    "%s: its pictures are no longer where they were; using the store made from "
+                    "them.",
+                    self.name,
+                )
+            self._store = open_store(index.store, self.settings.max_bad_fraction)
+        else:
+            self._store = prepare(self.source(), self.data_dir, self.settings.max_bad_fraction)
+            index.record(self._store.path, fingerprint)
 
     def setup(self, stage: str | None = None) -> None:
-        if self._store is None:
-            self.prepare_data()  # finds the store made by the first process
+        self.prepare_data()  # in the other processes: opens what the first one has made
 
     @property
     def store(self) -> Store:
@@ -155,10 +147,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def label_names(self) -> list[str]:
-        """What the columns of the labels mean; empty for pictures without labels."""
+        """Names of the label columns; empty for pictures without labels."""
         return self.store.label_names
-
-    # ------------------------------------------------------------------ loading
 
     def train_rows(self) -> np.ndarray:
         """The rows of the store that are trained on."""
@@ -166,114 +156,127 @@ class ImageDataModule(pl.LightningDataModule):
 
     def batch_size_on(self, world: int) -> int:
         """Images per training batch on each of ``world`` devices."""
-        together = self.global_batch_size
+        together = self.settings.global_batch_size
         if together is None:
-            return self.batch_size
-        expect(
-            together % world == 0,
-            f"dataset.global_batch_size={together} cannot be shared evenly by {world} devices: use "
-            f"{-(-together // world) * world}.",
-        )
+            return self.settings.batch_size
+        if together % world:
+            raise InputError(
+                f"dataset.global_batch_size={together} cannot be shared evenly by {world} devices: "
+                f"use {-(-together // world) * world}."
+            )
         return together // world
 
-    def train_dataloader(self) -> DataLoader:
-        """Whole batches only, in an order that follows from the seed and the epoch."""
-        rows = self.train_rows()
-        world = self.trainer.world_size if self.trainer else 1
-        batch_size = self.batch_size_on(world)
-        expect(len(rows) > 0, f"{self.name} has no training images: all of it is val and test.")
+    def check(self, world: int) -> None:
+        """Raise InputError where ``world`` devices cannot train on these data.
+
+        :meth:`train_dataloader` would raise the same, but only after Lightning has written files.
+        """
+        rows, batch_size = self.train_rows(), self.batch_size_on(world)
+        if not len(rows):
+            raise InputError(f"{self.name} has no training images: all of it is val and test.")
         share = len(rows) // world
+        if share >= batch_size:
+            return
         key, most = "batch_size", max(share, 1)
-        if self.global_batch_size is not None:
+        if self.settings.global_batch_size is not None:
             key, most = "global_batch_size", most * world
-        expect(
-            share >= batch_size,
+        raise InputError(
             f"dataset.batch_size={batch_size} is more than the {share} training images that "
             f"{self.name} has{' for each device' if world > 1 else ''}; "
             f"use dataset.{key}={most} or less"
-            + (f", or a larger dataset.limit than {self.limit}." if self.limit else "."),
+            + (f", or a larger dataset.limit than {self.limit}." if self.limit else ".")
         )
-        # Lightning keeps a DistributedSampler as it is and tells it the epoch, resumed or not.
+
+    def train_dataloader(self) -> DataLoader:
+        """Whole batches only, in an order that follows from the seed and the epoch."""
+        world = self.trainer.world_size if self.trainer else 1
+        self.check(world)
+        rows, batch_size = self.train_rows(), self.batch_size_on(world)
+        # Lightning keeps a DistributedSampler as it is and sets its epoch, resumed or not.
         sampler = _ResumedSampler(
             range(len(rows)),  # type: ignore[arg-type]  # only its length is asked for
             num_replicas=world,
             rank=self.trainer.global_rank if self.trainer else 0,
             shuffle=True,
-            seed=mix_seed(self.seed),  # it adds the epoch, and seed 1 is not seed 0 an epoch later
+            # The sampler seeds with seed + epoch: hashing keeps (1, 0) from equalling (0, 1).
+            seed=mix_seed(self.seed),
             drop_last=True,
         )
-        if self.trainer:  # on resuming it asks for the first batch before it tells the epoch
+        if self.trainer:
+            # A resumed run asks for its first batch before Lightning sets the epoch.
             sampler.set_epoch(self.trainer.current_epoch)
-            seen, before = self._batches_already_seen(), self._resumed_global_batch_size
-            expect(
-                seen == 0 or before in (None, batch_size * world),
-                f"The checkpoint is from amid an epoch in batches of {before} images, which cannot "
-                f"be finished in batches of {batch_size * world}: set "
-                f"dataset.global_batch_size={before}, or go on from the end of an epoch.",
-            )
-            sampler.skip = seen * batch_size
+            done, before = batches_done_in_epoch(self.trainer), self._resumed_global_batch_size
+            if done and before not in (None, batch_size * world):
+                raise InputError(
+                    f"The checkpoint was taken mid-epoch with batches of {before} images; that "
+                    f"epoch cannot be finished with batches of {batch_size * world}: set "
+                    f"dataset.global_batch_size={before}, or resume from the end of an epoch."
+                )
+            sampler.skip = done * batch_size
         return self._loader(rows, sampler, batch_size, drop_last=True)
 
+    def val_dataloader(self) -> DataLoader:
+        """All validation rows, for models that validate; a GAN does not."""
+        rows = self.store.rows("val")
+        return self._loader(rows, SequentialSampler(rows), self.settings.batch_size)
+
+    def _loader(
+        self, rows: np.ndarray, sampler: object, batch_size: int, drop_last: bool = False
+    ) -> DataLoader:
+        device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
+        # No workers: a batch is one gather from memory-mapped rows, which takes less time than
+        # passing it on from another process.
+        return DataLoader(
+            Rows(self.store, rows),
+            batch_size=batch_size,
+            sampler=sampler,  # type: ignore[arg-type]
+            drop_last=drop_last,
+            collate_fn=_identity,
+            pin_memory=device == "cuda",
+            generator=torch.Generator(),  # else each pass over it advances the global random state
+        )
+
     def state_dict(self) -> dict[str, Any]:
-        """The global batch size, without which nobody can go on amid an epoch."""
+        """The global batch size, which an interrupted epoch has to be finished with."""
         world = self.trainer.world_size if self.trainer else 1
         return {"global_batch_size": self.batch_size_on(world) * world}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resumed_global_batch_size = state_dict.get("global_batch_size")
 
-    def val_dataloader(self) -> DataLoader:
-        """All of val, for those who validate; a GAN does not."""
-        rows = self.store.rows("val")
-        return self._loader(rows, SequentialSampler(rows), self.batch_size)
-
-    def _batches_already_seen(self) -> int:
-        """Batches of this epoch that were trained on before the checkpoint that is resumed."""
-        fit: Any = self.trainer.fit_loop  # type: ignore[union-attr]
-        epochs = fit.epoch_progress.current
-        amid = epochs.ready > epochs.processed
-        return fit.epoch_loop.batch_progress.current.processed if amid else 0
-
-    def _loader(
-        self, rows: np.ndarray, sampler: object, batch_size: int, drop_last: bool = False
-    ) -> DataLoader:
-        device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
-        return DataLoader(
-            Rows(self.store, rows),
-            batch_size=batch_size,
-            sampler=sampler,  # type: ignore[arg-type]
-            drop_last=drop_last,
-            collate_fn=_as_it_is,
-            pin_memory=device == "cuda",
-            generator=torch.Generator(),  # else each pass over it moves the global random state
-        )
-
     def subset(self, split: str, n: int | None = None, seed: int = 0) -> np.ndarray:
-        """``n`` rows of the store (``None``: all) of a split, or of ``all`` of them, shuffled."""
-        expect_one_of("split", split, (*SPLITS, "all"))
+        """``n`` rows of the store (``None``: all), shuffled.
+
+        Args:
+            split: ``train`` (up to ``limit``), ``val``, ``test``, or ``all`` of them.
+
+        Raises:
+            InputError: for another split, or one without images.
+        """
+        if split not in (*SPLITS, "all"):
+            raise InputError(f"split must be one of {', '.join(SPLITS)}, all, not {split!r}.")
         if split == "all":
             rows = np.arange(len(self.store))
         else:
             rows = self.train_rows() if split == "train" else self.store.rows(split)
-        expect(len(rows) > 0, f"{self.name} has no images in its {split} part.")
+        if not len(rows):
+            raise InputError(f"{self.name} has no images in its {split} part.")
         return np.random.default_rng(seed).permutation(rows)[:n]
 
     def images(self, rows: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
         """Images of the store, to evaluate on: float in [-1, 1] (len(rows), C, H, W)."""
-        return _to_float(self.raw_images(rows).to(device))
+        return to_float(self.raw_images(rows).to(device))
 
     def raw_images(self, rows: np.ndarray) -> Tensor:
         """Images of the store, to show: uint8 (len(rows), C, H, W)."""
         return torch.from_numpy(np.asarray(self.store.images)[rows])
 
-    # ------------------------------------------------------------------ on the device
-
     def on_after_batch_transfer(
         self, batch: tuple[Tensor, Tensor], dataloader_idx: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """uint8 becomes float in [-1, 1], channels_last; while training, half is mirrored."""
+        """uint8 to float in [-1, 1], channels_last; in training half of the images are mirrored."""
         images, labels = batch
         if self.flip and self.trainer is not None and self.trainer.training:
             mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
             images = torch.where(mirrored, images.flip(3), images)  # while it is a byte per value
-        return _to_float(images), labels
+        return to_float(images), labels

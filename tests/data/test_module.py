@@ -1,8 +1,5 @@
 """Loading: whole batches in a reproducible order; one place where bytes become float."""
 
-import subprocess
-import sys
-
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -73,6 +70,16 @@ def test_limit_keeps_the_first_training_images_only(tmp_path):
     assert len(data.subset("val")) == 20
 
 
+def test_what_cannot_be_trained_on_is_refused_without_a_trainer(tmp_path):
+    counted(tmp_path, batch_size=10).check(world=2)
+    with pytest.raises(InputError, match=r"batch_size=20 is more than the 10 .* each device"):
+        counted(tmp_path, batch_size=20).check(world=2)
+    with pytest.raises(InputError, match=r"use dataset\.global_batch_size=20 or less"):
+        counted(tmp_path, global_batch_size=40).check(world=2)
+    with pytest.raises(InputError, match="cannot be shared evenly by 4 devices: use 12"):
+        counted(tmp_path, global_batch_size=10).check(world=4)
+
+
 def test_fewer_images_than_a_batch(tmp_path):
     with pytest.raises(InputError, match=r"use dataset\.batch_size=20 or less"):
         counted(tmp_path, batch_size=21).train_dataloader()
@@ -83,17 +90,17 @@ def test_fewer_images_than_a_batch(tmp_path):
 def test_bytes_become_float_from_minus_one_to_one(tmp_path):
     images = torch.arange(256, dtype=torch.uint8).reshape(2, 2, 8, 8)
     labels = torch.zeros(2, 1)
-    made, same = counted(tmp_path).on_after_batch_transfer((images, labels))
-    assert made.dtype == torch.float32
-    assert made.is_contiguous(memory_format=torch.channels_last)
-    assert (made.min(), made.max()) == (-1, 1)
-    assert (made.diff(dim=3) > 0).all()
-    assert ((made + 1) * 127.5).round().to(torch.uint8).equal(images)
+    floats, same = counted(tmp_path).on_after_batch_transfer((images, labels))
+    assert floats.dtype == torch.float32
+    assert floats.is_contiguous(memory_format=torch.channels_last)
+    assert (floats.min(), floats.max()) == (-1, 1)
+    assert (floats.diff(dim=3) > 0).all()
+    assert ((floats + 1) * 127.5).round().to(torch.uint8).equal(images)
     assert same is labels
 
 
-class Looking(pl.LightningModule):
-    """Keeps what it is given; learns nothing."""
+class Recorder(pl.LightningModule):
+    """Keeps its batches; learns nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +132,7 @@ def trainer(tmp_path):
 
 
 def test_lightning_reshuffles_every_epoch(tmp_path, trainer):
-    model = Looking()
+    model = Recorder()
     trainer(max_epochs=2).fit(model, datamodule=counted(tmp_path))
     orders = [
         [int(v) for (_, labels), e in zip(model.trained, model.epochs, strict=True) if e == epoch
@@ -136,17 +143,8 @@ def test_lightning_reshuffles_every_epoch(tmp_path, trainer):
     assert orders[0] != orders[1]
 
 
-@pytest.mark.slow
-def test_lightnings_advice_on_workers_is_not_passed_on():
-    advice = "The 'train_dataloader' does not have many workers which may be a bottleneck."
-    program = f'import warnings, facegan.data.base; warnings.warn("{advice}"); warnings.warn("x")'
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
-    assert said.endswith(": x\n")
-    assert "workers" not in said
-
-
 def test_overfit_batches_repeats_its_batches(tmp_path, trainer):
-    model = Looking()
+    model = Recorder()
     trainer(max_epochs=2, overfit_batches=1).fit(model, datamodule=counted(tmp_path))
     first, second = (labels for _, labels in model.trained)
     assert first.equal(second)
@@ -154,7 +152,7 @@ def test_overfit_batches_repeats_its_batches(tmp_path, trainer):
 
 def test_flips_half_of_the_images_and_only_in_training(tmp_path, trainer):
     data = Synthetic(data_dir=str(tmp_path), n=80, image_size=16, batch_size=72)
-    model = Looking()
+    model = Recorder()
     trainer(max_epochs=1).fit(model, datamodule=data)
     images, _ = model.trained[0]
     stored, _ = data.on_after_batch_transfer(
@@ -187,7 +185,7 @@ def test_flips_half_of_the_images_and_only_in_training(tmp_path, trainer):
         ("seed", -1),
     ],
 )
-def test_values_are_checked_before_anything_is_done(key, value):
+def test_a_wrong_value_names_its_key(key, value):
     with pytest.raises(InputError, match=f"{key} "):
         Counted(**{"name": "x", key: value})
 

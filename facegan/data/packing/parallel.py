@@ -1,9 +1,11 @@
-"""Filling the rows of a store in several processes.
+"""Writing the rows of a store in several processes.
 
-The workers are plain ``python -c`` children, not ``multiprocessing`` ones: those import the
-caller's main module again (seconds of torch each, endless recursion in a script without a
-``__main__`` guard) and cannot be started from a daemon. These import what decodes pictures and no
-torch, and end by themselves when their standard input closes, however the parent died.
+joblib's loky was tried instead (1.6). Its workers outlive a parent that is killed, for minutes;
+they stay in memory after a successful run, while training begins; and in a daemon process it falls
+back to one process. ``multiprocessing`` imports the caller's main module again in every worker
+(seconds of torch each, endless recursion in a script without a ``__main__`` guard). These workers
+are plain ``python -c`` children: they import what decodes pictures and no torch, and exit when
+their standard input closes, however the parent died.
 """
 
 import os
@@ -25,30 +27,29 @@ import numpy as np
 from facegan.errors import InputError
 
 MAX_PROCESSES = 16  # x about 50 MB each; more would also wait for the disk
-Bad = dict[int, str]  # row -> why there is no picture in it
-Done = Generator[tuple[int, Bad], None, None]
+Bad = dict[int, str]  # row -> why its picture cannot be read
 
 
-class Reader(Protocol):
-    """Turns row numbers into pixels. It is sent to the workers, so its module imports no torch."""
+class RowReader(Protocol):
+    """Turns row numbers into pixels. It is pickled for the workers: its module imports no torch."""
 
     def fill(self, out: np.ndarray, start: int) -> Bad:
-        """Write rows from ``start`` on into ``out`` (n, C, H, W) uint8; say which failed."""
+        """Write rows from ``start`` on into ``out`` (n, C, H, W) uint8; return the bad ones."""
         ...
 
 
 @dataclass(frozen=True)
-class Job:
-    """Rows of ``reader`` written at their place in the file ``path`` from byte ``offset`` on."""
+class RowWriter:
+    """Writes rows of ``reader`` into the file ``path``, whose first row begins at ``offset``."""
 
-    reader: Reader
+    reader: RowReader
     path: Path
     offset: int
     shape: tuple[int, int, int]
 
-    def run(self, start: int, stop: int) -> Bad:
-        # Written, not stored through a memory map: a full disk is then an OSError and no SIGBUS,
-        # and no page of the file counts as this process's memory.
+    def write(self, start: int, stop: int) -> Bad:
+        # Not through a memory map: a full disk is then an OSError instead of a SIGBUS, and no page
+        # of the file counts as this process's memory.
         block = np.zeros((stop - start, *self.shape), np.uint8)
         bad = self.reader.fill(block, start)
         with self.path.open("r+b") as file:
@@ -57,41 +58,41 @@ class Job:
         return bad
 
 
-def available_cpus() -> int:
-    """Cores this process may use: on a shared machine often fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def write_rows(
+    writer: RowWriter, chunks: list[tuple[int, int]], processes: int
+) -> Generator[tuple[int, Bad], None, None]:
+    """Write ``chunks`` of rows; yields (number of rows, bad ones) as each is finished.
 
+    ``processes=1`` stays in this process. No worker survives, also when the generator is closed
+    early or an exception is raised.
 
-def run(job: Job, chunks: list[tuple[int, int]], processes: int) -> Done:
-    """Run ``job`` over ``chunks`` of rows; yields (rows done, bad ones) as they finish.
-
-    ``processes=1`` stays in this process. Whatever happens here, no worker survives.
+    Raises:
+        InputError: a worker died. Exceptions of the reader arrive with the worker's traceback as
+            a note.
     """
     processes = min(processes, len(chunks), MAX_PROCESSES)
     if processes <= 1:
         for start, stop in chunks:
-            yield stop - start, job.run(start, stop)
+            yield stop - start, writer.write(start, stop)
         return
 
     workers: list[_Worker] = []
     idle: SimpleQueue[_Worker] = SimpleQueue()
 
-    def ask(start: int, stop: int) -> tuple[int, Bad]:
+    def write(start: int, stop: int) -> tuple[int, Bad]:
         worker = idle.get()
         try:
-            return stop - start, worker.ask(start, stop)
+            return stop - start, worker.write(start, stop)
         finally:
             idle.put(worker)
 
     pool = ThreadPoolExecutor(processes)
     try:
         for _ in range(processes):
-            workers.append(_Worker(job))
+            workers.append(_Worker(writer))
             idle.put(workers[-1])
-        for done in as_completed([pool.submit(ask, *chunk) for chunk in chunks]):
-            yield done.result()
+        for future in as_completed([pool.submit(write, *chunk) for chunk in chunks]):
+            yield future.result()
     finally:
         # Killing the workers ends the reads that the threads may be waiting in.
         for worker in workers:
@@ -102,7 +103,7 @@ def run(job: Job, chunks: list[tuple[int, int]], processes: int) -> Done:
 class _Worker:
     """The parent's end of one child process."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, writer: RowWriter) -> None:
         env = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
@@ -113,13 +114,13 @@ class _Worker:
         self.process: Any = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
         )
-        self._send(job)
+        self._send(writer)
 
     def _send(self, message: object) -> None:
         pickle.dump(message, self.process.stdin)
         self.process.stdin.flush()
 
-    def ask(self, start: int, stop: int) -> Bad:
+    def write(self, start: int, stop: int) -> Bad:
         try:
             self._send((start, stop))
             answer = pickle.load(self.process.stdout)
@@ -137,24 +138,24 @@ class _Worker:
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
-            with suppress(OSError):  # of unsent bytes of a question nobody will answer
+            with suppress(OSError):  # unsent bytes cannot be flushed
                 pipe.close()
 
 
 def serve() -> None:
-    """Answer the parent's questions until it closes our standard input or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    questions = sys.stdin.buffer
+    """The worker: write what the parent asks for until it closes standard input or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing a library prints may get into the answers
+    os.dup2(2, 1)  # whatever a library prints must not get into the answers
     try:
-        job: Job = pickle.load(questions)
+        writer: RowWriter = pickle.load(requests)
         while True:
-            start, stop = pickle.load(questions)
+            start, stop = pickle.load(requests)
             try:
-                answer: Bad | Exception = job.run(start, stop)
+                answer: Bad | Exception = writer.write(start, stop)
             except Exception as error:
-                error.add_note(traceback.format_exc())  # where here, for whoever raises it there
+                error.add_note(traceback.format_exc())
                 answer = error
             pickle.dump(answer, answers)
             answers.flush()

@@ -1,4 +1,4 @@
-"""From picture files, or from nothing, to rows of pixels: what the preparing processes run.
+"""From picture files to rows of pixels: what the preparing workers run.
 
 Imports no torch, so that a worker starts in a fraction of a second.
 """
@@ -20,8 +20,8 @@ from facegan.data.packing.parallel import Bad
 
 # Pillow widens its kernels when it shrinks (antialiasing); Lanczos looks the same and is slower.
 BICUBIC = Image.Resampling.BICUBIC
-# The system is to blame, and not the picture, which would be left out for good.
-PASSING = {
+# Errors of the system, not of the picture, which must not be left out for good.
+TRANSIENT = {
     errno.EACCES,
     errno.EIO,
     errno.EMFILE,
@@ -31,7 +31,7 @@ PASSING = {
     errno.ESTALE,
     errno.ETIMEDOUT,
 }
-UPRIGHT = {  # what undoes an EXIF orientation
+UPRIGHT = {  # EXIF orientation -> the transposition that undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -43,12 +43,14 @@ UPRIGHT = {  # what undoes an EXIF orientation
 
 
 class Files(Protocol):
+    """Picture files by their index."""
+
     def open(self, index: int) -> IO[bytes]:
-        """The bytes of one picture file, at their beginning."""
+        """The bytes of one picture file."""
         ...
 
     def where(self, index: int) -> str:
-        """The file that they are in."""
+        """The path of the file that holds them."""
         ...
 
 
@@ -67,10 +69,10 @@ class FolderFiles:
 
 
 class ZipFiles:
-    """Picture files inside a zip, read from where its directory says they are.
+    """Picture files inside a zip, read at the offsets that its directory gives.
 
-    Not through ``zipfile``: of 200,000 members that takes two seconds and 120 MB in every worker.
-    The arrays are columns of the zip's directory, of equal length (see ``celeba.py``).
+    Not through ``zipfile``: with 200,000 members that takes two seconds and 120 MB in every worker.
+    ``columns`` are arrays of equal length from the zip's directory (see ``celeba_files.py``).
     """
 
     def __init__(self, path: Path, columns: dict[str, np.ndarray]) -> None:
@@ -116,7 +118,7 @@ class PictureReader:
     def fill(self, out: np.ndarray, start: int) -> Bad:
         bad: Bad = {}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow, about odd but readable metadata
+            warnings.simplefilter("ignore")  # Pillow warns about odd but readable metadata
             # Above this Pillow only warns at first, and a wrong header can cost gigabytes.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             for i in range(len(out)):
@@ -124,7 +126,7 @@ class PictureReader:
                     with self.files.open(start + i) as file:
                         out[i] = decode(file, self.size, self.channels, self.crop)
                 except Exception as error:  # Pillow raises a dozen kinds on broken files
-                    if isinstance(error, OSError) and error.errno in PASSING:
+                    if isinstance(error, OSError) and error.errno in TRANSIENT:
                         where = self.files.where(start + i)
                         raise OSError(error.errno, error.strerror, where) from error
                     bad[start + i] = f"{type(error).__name__}: {error}"[:200]
@@ -147,7 +149,7 @@ def decode(file: IO[bytes], size: int, channels: int, crop: int | None) -> np.nd
             wanted = (-(-image.width * size // side), -(-image.height * size // side))
             drafted = image.draft("L" if channels == 1 else "RGB", wanted)
             if drafted is not None:
-                scale = drafted[1][2] / width  # the box in scaled pixels may end in a fraction
+                scale = drafted[1][2] / width  # in scaled pixels the box may be fractional
         box = (left * scale, top * scale, (left + side) * scale, (top + side) * scale)
         square = _eight_bit(image).resize((size, size), BICUBIC, box=box, reducing_gap=3.0)
         # The centre square of a turned picture is the turned centre square, and is smaller.
@@ -161,10 +163,10 @@ def decode(file: IO[bytes], size: int, channels: int, crop: int | None) -> np.nd
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF tag; a picture whose metadata are damaged is taken as it is."""
+    """The EXIF orientation; 1, upright, where the metadata are damaged."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # of a dozen kinds, like those of broken files
+    except Exception:  # a dozen kinds, as for broken files
         return 1
 
 
@@ -178,54 +180,3 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
-
-
-@dataclass(frozen=True)
-class DigitReader:
-    """MNIST's (N, 28, 28) uint8 digits at ``size``: 28 as they are, else padded to 32 first."""
-
-    digits: np.ndarray
-    size: int
-
-    def fill(self, out: np.ndarray, start: int) -> Bad:
-        digits = self.digits[start : start + len(out)]
-        if self.size != 28:
-            digits = np.pad(digits, ((0, 0), (2, 2), (2, 2)))
-        if self.size not in (28, 32):
-            # Resizing is linear: what it does to the columns of an identity, it does to all.
-            identity = Image.fromarray(np.eye(32, dtype=np.float32))
-            resize = np.asarray(identity.resize((32, self.size), BICUBIC))
-            digits = np.clip(resize @ digits.astype(np.float32) @ resize.T + 0.5, 0, 255)
-        out[:, 0] = digits
-        return {}
-
-
-@dataclass(frozen=True)
-class FaceReader:
-    """Draws synthetic faces, ``CHUNK`` at a time, each chunk from its own random stream.
-
-    What row i shows depends on the seed and on i only: not on how many are drawn, in which
-    order, nor by how many processes.
-    """
-
-    size: int
-    seed: int
-
-    CHUNK = 100  # a larger one is hardly faster, and at 128 px takes hundreds of megabytes
-
-    def attributes(self, chunk: int) -> tuple[np.ndarray, np.random.Generator]:
-        """The labels (CHUNK, L) of a chunk, and the stream to go on drawing it with."""
-        from facegan.data.sources.faces import drawing
-
-        rng = np.random.default_rng([self.seed, chunk])
-        return drawing.sample_attributes(rng, self.CHUNK), rng
-
-    def fill(self, out: np.ndarray, start: int) -> Bad:
-        from facegan.data.sources.faces import drawing
-
-        for first in range(start, start + len(out), self.CHUNK):
-            attributes, rng = self.attributes(first // self.CHUNK)
-            faces = drawing.draw_faces(attributes, self.size, rng)
-            rows = out[first - start : first - start + self.CHUNK]
-            rows[:] = faces[: len(rows)]
-        return {}

@@ -1,4 +1,4 @@
-"""What a dataset hands over to be prepared: its pictures, and what is known about them."""
+"""A source: the pictures that a store is made from, with their labels and splits."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facegan.data.packing.parallel import Reader
+from facegan.data.packing.parallel import RowReader
 
 FORMAT = 1  # part of the key: raise it when the same source is to give other bytes
 SPLITS = ("train", "val", "test")
@@ -16,16 +16,19 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Source:
-    """What there is to prepare: one entry per picture in everything that is a sequence.
+    """Pictures to prepare; every sequence and array has one entry per picture.
 
-    ``settings`` holds what else determines the pixels (crop, file sizes …) as JSON values.
-    ``origin`` and ``notes`` are for people, and not part of the key.
+    Attributes:
+        reader: writes the pixels of given rows.
+        settings: what else determines the pixels (crop, file sizes …), as JSON values.
+        origin: where the pictures are; for people, not part of the store's name.
+        notes: warnings about the source; not part of the store's name either.
     """
 
     name: str
     size: int
     channels: int
-    reader: Reader
+    reader: RowReader
     names: Sequence[str]
     labels: np.ndarray  # (N, L) integers
     splits: np.ndarray  # (N,) index into SPLITS
@@ -35,8 +38,8 @@ class Source:
     settings: Mapping[str, Any] = field(default_factory=dict)
     origin: str = ""
     notes: Sequence[str] = ()
-    chunk: int | None = None  # rows to be read at a time; None: whatever fits in memory
-    in_process: bool = False  # reading is too quick for workers to be worth it
+    chunk: int | None = None  # rows to read at a time; None: as many as fit into a block
+    in_process: bool = False  # reading takes less time than starting workers
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -45,7 +48,7 @@ class Source:
         assert self.identities is None or self.identities.shape == (n,)
 
     def directory(self) -> str:
-        """The store's name: the same for the same content, wherever and however it lies."""
+        """Name of the store's directory: a hash of the content, not of where it is stored."""
         digest = hashlib.sha256()
         identities = None if self.identities is None else self.identities.astype("<i8").tobytes()
         facts = [FORMAT, self.channels, self.label_names, self.class_names, self.settings]

@@ -1,14 +1,14 @@
-"""The packed store: a directory of uint8 rows that training reads, and how it is made.
+"""The packed store: a directory of uint8 rows that training reads.
 
     <source>-<size>px-<key>/
         images.npy      (N, C, H, W) uint8
         labels.npy      (N, L) integers; L may be 0
         splits.npy      (N,) uint8: 0 train, 1 val, 2 test
-        identities.npy  (N,) int64, -1 unknown; only where the source knows people
-        meta.json       what it is: label names, the file of each row, what was left out and why
+        identities.npy  (N,) int64, -1 unknown; only where the source identifies people
+        meta.json       label names, the source file of each row, what was left out and why
 
-The key is a hash of all that determines the content, so a store is never out of date: when
-anything changes, another one is made. A store appears under its name only when it is complete.
+The key is a hash of everything that determines the content, so a store is never out of date: when
+anything changes, another one is made. A store gets its name only when it is complete.
 """
 
 import errno
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import joblib
 import numpy as np
 from PIL import __version__ as pillow_version
 from tqdm import tqdm
@@ -33,16 +34,18 @@ from facegan.files import alone
 
 log = logging.getLogger(__name__)
 
-SMALL = 500  # pictures that are decoded sooner than worker processes start
+SMALL = 500  # so many pictures are decoded sooner than worker processes start
 BLOCK_BYTES = 8 << 20  # of rows that a process holds at a time
 
 
 class Store:
-    """A prepared directory, opened read-only. Rows of everything belong together.
+    """A prepared directory, opened read-only. Row i of every array is the same picture.
 
     Attributes:
         images: (N, C, H, W) uint8, memory-mapped.
-        labels: (N, L) integers, ``label_names`` its columns; ``class_names[label]`` names values.
+        labels: (N, L) integers.
+        label_names: of the columns of ``labels``.
+        class_names: of the values of a label, by its name.
         splits: (N,) uint8, an index into ``SPLITS``.
         identities: (N,) int64 or ``None``.
         names: the source file of each row.
@@ -83,49 +86,55 @@ def prepare(
     max_bad_fraction: float = 0.01,
     processes: int | None = None,
 ) -> Store:
-    """The store of ``source`` under ``data_dir``: opened if it is there, else made first.
+    """Open the store of ``source`` in ``data_dir``; make it first if there is none.
 
     Safe to call from several processes at once (one prepares, the others wait) and to kill at any
-    time (what is half made is never believed, and removed by the next call).
+    time (an incomplete store is never opened; the next call removes it).
 
     Args:
         max_bad_fraction: share of pictures that may be unreadable; they are left out.
-        processes: decoding at once; default one per core this process may use.
+        processes: that decode; default: one per CPU this process may use.
 
     Raises:
         InputError: more bad pictures than that, no space, or a directory that cannot be written.
     """
     path = Path(data_dir).expanduser().resolve() / source.directory()
-    there = path.exists()
-    if not there:
+    if not path.exists():
         try:
             with alone(path):
                 _remove_leftovers(path)
                 if not path.exists():
                     _build(source, path, max_bad_fraction, processes)
-        except (OSError, NotImplementedError) as error:  # the latter: no locks in this file system
+        # NotImplementedError: this file system has no locks.
+        except (OSError, NotImplementedError) as error:
             raise InputError(_explain(error, source, path.parent)) from error
+    return open_store(path, max_bad_fraction)
+
+
+def open_store(path: Path, max_bad_fraction: float = 0.01) -> Store:
+    """Open an existing store; raises InputError where it lacks more pictures than allowed."""
     store = Store(path)
-    # Also of a store that is there already: this run may allow fewer than the one that made it.
-    _check_bad(store.meta["skipped"], len(store), max_bad_fraction, store.meta["origin"])
-    if there and store.meta["skipped"]:
+    # This run may allow fewer unreadable pictures than the one that made the store.
+    skipped, name = store.meta["skipped"], store.meta["source"]
+    _check_bad(skipped, len(store), max_bad_fraction, store.meta["origin"])
+    if skipped:
         log.info(
             "%s: %d pictures could not be read when %s was made, and are not in it; if they have "
             "been repaired since, delete that directory.",
-            *(source.name, len(store.meta["skipped"]), path),
+            *(name, len(skipped), path),
         )
-    log.info("Data: %s, %d images, in %s", source.name, len(store), path)
+    log.info("Data: %s, %d images, in %s", name, len(store), path)
     return store
 
 
 def _remove_leftovers(path: Path) -> None:
-    """What dead processes left half made of this store."""
+    """Remove incomplete directories that killed processes left of this store."""
     for leftover in path.parent.glob(f".{path.name}.*.partial"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _build(source: Source, path: Path, max_bad_fraction: float, processes: int | None) -> None:
-    """Make the store in a directory beside ``path`` and, when it is complete, rename that."""
+    """Make the store in a directory beside ``path``, which is renamed when it is complete."""
     n, shape = len(source.names), (source.channels, source.size, source.size)
     row_bytes = int(np.prod(shape))
     free = shutil.disk_usage(path.parent).free
@@ -189,19 +198,19 @@ def _fill(
     processes: int | None,
     max_bad_fraction: float,
 ) -> parallel.Bad:
-    """Write all pictures; stops as soon as there are too many bad ones, which are returned."""
+    """Write all pictures, return the bad ones; stops as soon as these are too many."""
     n = len(source.names)
     rows = source.chunk or min(256, max(1, BLOCK_BYTES // int(np.prod(shape))))
     chunks = [(start, min(start + rows, n)) for start in range(0, n, rows)]
     if n < SMALL or source.in_process:
         processes = 1
-    job = parallel.Job(source.reader, images, offset, shape)
+    writer = parallel.RowWriter(source.reader, images, offset, shape)
     bad: parallel.Bad = {}
     title = f"Preparing {source.name} at {source.size} px"
     # disable=None: no bar where there is no terminal
     with tqdm(total=n, desc=title, unit="img", disable=None) as bar:
-        processes = processes or parallel.available_cpus()
-        with closing(parallel.run(job, chunks, processes)) as results:  # no worker outlives this
+        processes = processes or joblib.cpu_count()
+        with closing(parallel.write_rows(writer, chunks, processes)) as results:
             for done, failed in results:
                 bad.update(failed)
                 bar.update(done)
@@ -211,7 +220,7 @@ def _fill(
 
 
 def _write_header(file: IO[bytes], n: int, shape: tuple[int, ...]) -> int:
-    """An .npy header, of one length for any ``n``; returns that length."""
+    """Write an .npy header, whose length does not depend on ``n``; returns that length."""
     described = {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)}
     file.seek(0)
     np.lib.format.write_array_header_1_0(file, described)
@@ -219,7 +228,7 @@ def _write_header(file: IO[bytes], n: int, shape: tuple[int, ...]) -> int:
 
 
 def _compact(images: Path, offset: int, shape: tuple[int, ...], good: np.ndarray) -> None:
-    """Move the good rows together, a block at a time, and cut the file behind them."""
+    """Move the good rows together, a block at a time, and truncate the file after them."""
     row_bytes = int(np.prod(shape))
     rows, kept = max(1, BLOCK_BYTES // row_bytes), 0
     with images.open("r+b") as file:
@@ -266,7 +275,7 @@ def _explain(error: Exception, source: Source, where: Path) -> str:
 
 
 def _smallest_type(labels: np.ndarray) -> type:
-    for dtype in (np.uint8, np.int16, np.int32):  # no uint16: torch hardly knows it
+    for dtype in (np.uint8, np.int16, np.int32):  # not uint16, which torch hardly supports
         if not labels.size or (
             labels.min() >= np.iinfo(dtype).min and labels.max() <= np.iinfo(dtype).max
         ):
@@ -275,9 +284,9 @@ def _smallest_type(labels: np.ndarray) -> type:
 
 
 def _to_disk(path: Path) -> None:
-    """What was written to a file, or which files a directory has, survives a power cut."""
+    """Flush a file, or the entries of a directory, to disk: they then survive a power cut."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows has no such call for directories
+        return  # Windows cannot flush directories
     handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -8,54 +8,55 @@ import numpy as np
 from facegan.data.module import ImageDataModule
 from facegan.data.packing.readers import PictureReader
 from facegan.data.packing.source import Source
-from facegan.data.sources.celeba_files import Found, Table, fetch, find
-from facegan.errors import expect, expect_int, expect_one_of
+from facegan.data.settings import CelebASettings
+from facegan.data.sources.celeba_files import Found, Table, fetch, find, fingerprint, is_there
+from facegan.errors import InputError
 
 FIRST_VAL, FIRST_TEST = 162_771, 182_638  # the official split goes by the picture's number
 
 
 class CelebA(ImageDataModule):
-    """CelebA, or a part of it, in whichever of the common layouts it lies on the disk.
+    """CelebA, or a part of it, in any of the common layouts.
 
     ``root`` or ``root/celeba`` holds the pictures as ``img_align_celeba.zip`` (original),
     ``img_align_celeba/*.jpg`` (torchvision) or ``img_align_celeba/img_align_celeba/*.jpg``
     (Kaggle), and ``list_attr_celeba``, ``list_eval_partition``, ``identity_CelebA`` as ``.txt``
     or ``.csv``. Labels are the attributes, 0 or 1. Without an attribute file there are none;
-    with one, pictures that have no row in it are left out. What is missing is reported.
+    with one, pictures that have no row in it are left out. Warnings report what is missing.
 
     Args:
-        root: where CelebA is; ``None``: in ``data_dir/celeba``.
-        crop: side in pixels of the centre square that is kept of the 178 x 218.
-        download: ``kaggle``: fetch it with kagglehub if it is not there.
-        **common: see :class:`ImageDataModule`.
+        **values: see :class:`facegan.data.settings.CelebASettings`.
     """
 
-    def __init__(
-        self,
-        name: str = "celeba",
-        root: str | None = None,
-        crop: int = 178,
-        download: str | None = None,
-        flip: bool = True,
-        **common: Any,
-    ) -> None:
-        super().__init__(name, flip=flip, **common)
-        expect_int("dataset.crop", crop, 8)
-        expect_one_of("dataset.download", download, (None, "kaggle"))
-        self.root = self.expect_root(root, "celeba")
-        self.crop, self.download = crop, download
+    settings_class = CelebASettings
+
+    def content(self) -> dict[str, Any]:
+        return {
+            "celeba": str(self.root("celeba").resolve()),
+            "name": self.name,
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "crop": self.settings.crop,
+        }
+
+    def is_found(self) -> bool:
+        return is_there(self.root("celeba"))
+
+    def fingerprint(self) -> list[Any] | None:
+        return fingerprint(self.root("celeba").absolute())
 
     def source(self) -> Source:
-        found = find(self.root)
-        if found is None and self.download == "kaggle":
+        root, crop = self.root("celeba"), self.settings.crop
+        found = find(root)
+        if found is None and self.settings.download == "kaggle":
             found = find(fetch())
-        expect(
-            found is not None,
-            f"CelebA was not found: neither {self.root} nor a folder celeba in it has "
-            "img_align_celeba.zip, img_align_celeba/*.jpg or img_align_celeba/img_align_celeba/"
-            "*.jpg; set dataset.root to where it is, or dataset.download=kaggle to fetch it.",
-        )
-        assert found is not None
+        if found is None:
+            raise InputError(
+                f"CelebA was not found: neither {root} nor a folder celeba in it has "
+                "img_align_celeba.zip, img_align_celeba/*.jpg or img_align_celeba/"
+                "img_align_celeba/*.jpg; set dataset.root to where it is, or "
+                "dataset.download=kaggle to fetch it."
+            )
         notes: list[str] = []
         found, labels, label_names = _attributes(found, notes)
         sizes = found.columns["size"].astype("<i8")
@@ -63,14 +64,14 @@ class CelebA(ImageDataModule):
             name=self.name,
             size=self.image_size,
             channels=self.channels,
-            reader=PictureReader(found.files(), self.image_size, self.channels, self.crop),
+            reader=PictureReader(found.files(), self.image_size, self.channels, crop),
             names=found.names,
             labels=labels,
             label_names=label_names,
             splits=_splits(found, notes),
             identities=_identities(found, notes),
             settings={
-                "crop": self.crop,
+                "crop": crop,
                 "file sizes": hashlib.sha256(sizes.tobytes()).hexdigest(),
             },
             origin=str(found.pictures),
@@ -79,18 +80,18 @@ class CelebA(ImageDataModule):
 
 
 def _attributes(found: Found, notes: list[str]) -> tuple[Found, np.ndarray, list[str]]:
-    """The pictures to use, their labels (n, L) and what these are called."""
+    """The pictures to use, their labels (n, L) and the label names."""
     table = found.table("list_attr_celeba")
     if table is None:
         notes.append(f"no list_attr_celeba.txt or .csv in {found.annotations[0]}, so no labels")
         return found, np.zeros((len(found.names), 0), np.uint8), []
     rows = table.rows_of(found.names)
     _report(table, rows, found, "which are left out", notes)
-    expect(
-        bool((rows >= 0).any() and table.columns),
-        f"{table.path} does not describe the pictures in {found.pictures}: it must have a line of "
-        "attribute names and then a row for each picture; fetch both again.",
-    )
+    if not (rows >= 0).any() or not table.columns:
+        raise InputError(
+            f"{table.path} does not describe the pictures in {found.pictures}: it must have a line "
+            "of attribute names and then a row for each picture; fetch both again."
+        )
     labels = table.values[rows[rows >= 0]] > 0  # -1 and 1 in the original, 0 and 1 in some copies
     return found.take(np.flatnonzero(rows >= 0)), labels.astype(np.uint8), table.columns
 
@@ -104,10 +105,11 @@ def _splits(found: Found, notes: list[str]) -> np.ndarray:
         return splits
     rows = table.rows_of(found.names)
     _report(table, rows, found, "which are split by their number", notes)
-    expect(
-        bool(np.isin(table.values[:, 0], (0, 1, 2)).all()),
-        f"{table.path} must say 0, 1 or 2 (train, val or test) of each picture; fetch it again.",
-    )
+    if not np.isin(table.values[:, 0], (0, 1, 2)).all():
+        raise InputError(
+            f"{table.path} must have 0, 1 or 2 (train, val or test) for each picture; fetch it "
+            "again."
+        )
     return np.where(rows >= 0, table.values[rows, 0], splits).astype(np.uint8)
 
 
@@ -116,16 +118,20 @@ def _identities(found: Found, notes: list[str]) -> np.ndarray | None:
     if table is None:
         return None
     rows = table.rows_of(found.names)
-    _report(table, rows, found, "of whom nobody knows who they are", notes)
+    _report(table, rows, found, "whose identity is unknown", notes)
     return np.where(rows >= 0, table.values[rows, 0], -1).astype(np.int64)
 
 
-def _report(table: Table, rows: np.ndarray, found: Found, so: str, notes: list[str]) -> None:
+def _report(
+    table: Table, rows: np.ndarray, found: Found, consequence: str, notes: list[str]
+) -> None:
     """Note the pictures that ``table`` has no row for, and its rows without a picture."""
     missing = [name for name, row in zip(found.names, rows, strict=True) if row < 0]
     if missing:
         some = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        notes.append(f"{table.path.name} has no row for {len(missing)} pictures ({some}), {so}")
+        notes.append(
+            f"{table.path.name} has no row for {len(missing)} pictures ({some}), {consequence}"
+        )
     extra = len(table.pictures) - (len(rows) - len(missing))
     if extra > 0:
-        notes.append(f"{extra} rows of {table.path.name} are about pictures that are not used")
+        notes.append(f"{extra} rows of {table.path.name} are for pictures that are not used")

@@ -1,27 +1,30 @@
-"""Where CelebA's pictures and annotation files are: the layouts people have on their disks."""
+"""Finds CelebA's pictures and annotation files in the layouts people have on their disks."""
 
 import logging
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from facegan.data.packing.readers import Files, FolderFiles, ZipFiles
-from facegan.errors import InputError, expect
+from facegan.errors import InputError
 
 log = logging.getLogger(__name__)
 
 KAGGLE = "jessicali9530/celeba-dataset/versions/2"  # a fixed version is found again offline
+TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
+ENDINGS = (".txt", ".csv")
 
 Listing = tuple[list[str], dict[str, np.ndarray]]  # names, and columns about them
 
 
 @dataclass(frozen=True)
 class Table:
-    """An annotation file: integers (n, columns) about pictures; columns may have no names."""
+    """An annotation file: ``values`` (n, columns), a row per picture; columns may be unnamed."""
 
     path: Path
     columns: list[str]
@@ -29,17 +32,17 @@ class Table:
     values: np.ndarray
 
     def rows_of(self, names: Sequence[str]) -> np.ndarray:
-        """The row about each of ``names``, -1 where there is none."""
+        """The row of each of ``names``; -1: it has no row."""
         row = {picture: i for i, picture in enumerate(self.pictures)}
         return np.array([row.get(name, -1) for name in names], np.int64)
 
 
 @dataclass(frozen=True)
 class Found:
-    """Pictures in a zip or a directory, and where their annotations may be.
+    """Pictures in a zip or a directory, and the directories their annotations may be in.
 
-    ``columns`` are about ``names``, in their order: ``size`` in bytes, and of pictures in a zip
-    what :class:`ZipFiles` wants to know.
+    ``columns`` are arrays in the order of ``names``: ``size`` in bytes and, for pictures in a zip,
+    the columns of :class:`ZipFiles`.
     """
 
     pictures: Path
@@ -53,59 +56,117 @@ class Found:
         return replace(self, names=[self.names[row] for row in rows], columns=columns)
 
     def files(self) -> Files:
-        """To read the pictures, in the order of ``names``."""
+        """Opens the pictures, in the order of ``names``."""
         if "offset" in self.columns:
             return ZipFiles(self.pictures, self.columns)
         return FolderFiles(self.pictures, self.names)
 
     def table(self, stem: str) -> Table | None:
-        """The annotation file ``stem``.txt or .csv, if there is one."""
+        """The annotation file ``stem``.txt or .csv; ``None`` if neither exists."""
         for place in self.annotations:
-            for path in (place / f"{stem}.txt", place / f"{stem}.csv"):
+            for path in (place / f"{stem}{ending}" for ending in ENDINGS):
                 if path.is_file():
                     return _parse(path)
         return None
 
 
-def find(root: Path) -> Found | None:
-    """The first of the known layouts at or under ``root``; a zip goes before a directory."""
+@dataclass(frozen=True)
+class _Layout:
+    """Paths under which one layout keeps its files, whether or not they exist."""
+
+    archive: Path
+    folders: tuple[Path, Path]
+    annotations: Sequence[Path]
+
+
+def _layouts(root: Path) -> Iterator[_Layout]:
+    """The known layouts at or under ``root``, in the order in which they are looked for."""
     bases = [root, root / "celeba"]
-    around = []  # where annotations are, too, if root is the folder of pictures itself
+    around = []  # of the annotations, too, if root is the folder of pictures itself
     if root.name == "img_align_celeba":
         bases.append(root.parent)
-        around = [root.parent, root.parent.parent]  # in Kaggle's layout one lies in another
+        around = [root.parent, root.parent.parent]  # Kaggle nests one folder in another
     for base in bases:
         # Anno, Eval and Img: the authors' own tree.
         annotations = [base, base / "Anno", base / "Eval", *around]
         for place in (base, base / "Img"):
-            archive = place / "img_align_celeba.zip"
             folder = place / "img_align_celeba"
-            for pictures in (archive, folder / folder.name, folder):
-                listing = _in_zip(pictures) if pictures is archive else _in_folder(pictures)
-                if listing is not None:
-                    return Found(pictures, *listing, annotations)
-            expect(
-                not archive.exists(),
-                f"{archive} is no complete zip file with *.jpg in it (was its download cut short?);"
-                " fetch it again.",
+            archive = place / "img_align_celeba.zip"
+            yield _Layout(archive, (folder / folder.name, folder), annotations)
+
+
+def find(root: Path) -> Found | None:
+    """The first of the known layouts at or under ``root``; a zip goes before a directory."""
+    for layout in _layouts(root):
+        listing = _in_zip(layout.archive)
+        if listing is not None:
+            return Found(layout.archive, *listing, layout.annotations)
+        for folder in layout.folders:
+            listing = _in_folder(folder)
+            if listing is not None:
+                return Found(folder, *listing, layout.annotations)
+        if layout.archive.exists():
+            raise InputError(
+                f"{layout.archive} is not a complete zip file with *.jpg in it (was its download "
+                "cut short?); fetch it again."
             )
     return None
+
+
+def is_there(root: Path) -> bool:
+    """Whether :func:`find` would find a picture or a zip, without listing them."""
+    return any(
+        layout.archive.exists() or any(map(_has_pictures, layout.folders))
+        for layout in _layouts(root)
+    )
+
+
+def fingerprint(root: Path) -> list[Any] | None:
+    """Path, size and time of change of every file that :func:`find` looks for and finds.
+
+    ``None`` where the pictures are in a directory: that a picture in it was replaced, only listing
+    it would show.
+    """
+    paths: list[Path] = []
+    zipped = None
+    for layout in _layouts(root):
+        if zipped is None and (layout.archive.exists() or any(map(_has_pictures, layout.folders))):
+            zipped = zipfile.is_zipfile(layout.archive)
+        tables = [place / f"{stem}{end}" for place in layout.annotations
+                  for stem in TABLES for end in ENDINGS]  # fmt: skip
+        paths += [layout.archive, *layout.folders, *tables]
+    if not zipped:
+        return None
+    stats = [(path, path.stat()) for path in dict.fromkeys(paths) if path.exists()]
+    return [
+        [str(path), 0 if path.is_dir() else stat.st_size, stat.st_mtime_ns] for path, stat in stats
+    ]
+
+
+def _has_pictures(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(_is_picture(entry.name) for entry in entries)
 
 
 def _in_zip(path: Path) -> Listing | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = {info.filename.rsplit("/", 1)[-1]: info for info in archive.infolist()}
+            members = {info.filename.rsplit("/", 1)[-1]: info for info in archive.infolist()}
     except (OSError, zipfile.BadZipFile):
         return None
-    return _columns(
-        [name for name in infos if _is_picture(name)],
-        size=lambda name: infos[name].file_size,
-        offset=lambda name: infos[name].header_offset,
-        packed=lambda name: infos[name].compress_size,
-        method=lambda name: infos[name].compress_type,
-        crc=lambda name: infos[name].CRC,
-    )
+    names = sorted(filter(_is_picture, members))
+    if not names:
+        return None
+    infos = [members[name] for name in names]
+    return names, {
+        "size": np.array([info.file_size for info in infos]),
+        "offset": np.array([info.header_offset for info in infos]),
+        "packed": np.array([info.compress_size for info in infos]),
+        "method": np.array([info.compress_type for info in infos]),
+        "crc": np.array([info.CRC for info in infos]),
+    }
 
 
 def _in_folder(path: Path) -> Listing | None:
@@ -117,14 +178,10 @@ def _in_folder(path: Path) -> Listing | None:
             for entry in entries
             if _is_picture(entry.name) and entry.is_file()  # not a link to nothing
         }
-    return _columns(list(sizes), size=sizes.__getitem__)
-
-
-def _columns(names: list[str], **facts: Callable[[str], int]) -> Listing | None:
-    """The names in order, and an array of each fact about them; ``None`` if there are none."""
-    names.sort()
-    arrays = {title: np.array([fact(name) for name in names]) for title, fact in facts.items()}
-    return (names, arrays) if names else None
+    if not sizes:
+        return None
+    names = sorted(sizes)
+    return names, {"size": np.array([sizes[name] for name in names])}
 
 
 def _is_picture(name: str) -> bool:
@@ -169,7 +226,7 @@ def _parse(path: Path) -> Table:
         )
     except (ValueError, StopIteration) as error:
         raise InputError(
-            f"{path} is not a whole annotation file of CelebA ({error or 'no picture is named'}); "
-            "fetch it again."
+            f"{path} is not a complete annotation file of CelebA "
+            f"({error or 'no picture is named'}); fetch it again."
         ) from error
     return Table(path, columns[-width:], pictures, values)

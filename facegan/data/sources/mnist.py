@@ -1,61 +1,69 @@
 """MNIST (LeCun, Cortes, Burges) from its idx files, packed with gzip or not."""
 
+import contextlib
 import gzip
 import hashlib
 import logging
 import socket
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from facegan.data.module import ImageDataModule
-from facegan.data.packing.readers import DigitReader
+from facegan.data.packing.parallel import Bad
+from facegan.data.packing.readers import BICUBIC
 from facegan.data.packing.source import Source
-from facegan.errors import InputError, expect, expect_one_of
+from facegan.data.settings import MNISTSettings
+from facegan.errors import InputError
 
 log = logging.getLogger(__name__)
 
-VAL = 5_000  # the official 60,000 to train on end with these; the official test set is the test set
+VAL = 5_000  # the last of the official 60,000 training digits; test is the official test set
 
 
 class MNIST(ImageDataModule):
     """Handwritten digits: 55,000 train, 5,000 val, 10,000 test; label ``digit`` 0 to 9; grey.
 
     ``root`` is torchvision's (``root/MNIST/raw/*``), or the folder with the idx files itself.
-    Files are believed when they are complete and well-formed, whatever their checksum. At 28 px
-    the digits are as they are; else they are padded to 32 with black and resized from there.
-    Never mirrored: most digits would be none.
+    Any complete and well-formed files are accepted, whatever their checksum. At 28 px the digits
+    are unchanged; else they are padded to 32 with black and resized from there. Never mirrored:
+    mirrored digits are not digits.
 
     Args:
-        root: where MNIST is, or is downloaded to; ``None``: ``data_dir/mnist``.
-        **common: see :class:`ImageDataModule`.
+        **values: see :class:`facegan.data.settings.MNISTSettings`.
     """
 
-    CHANNELS = (1,)
+    settings_class = MNISTSettings
 
-    def __init__(
-        self,
-        name: str = "mnist",
-        root: str | None = None,
-        image_size: int = 32,
-        channels: int = 1,
-        **common: Any,
-    ) -> None:
-        expect_one_of("dataset.image_size of MNIST", image_size, (28, 32, 64))
-        super().__init__(name, image_size=image_size, channels=channels, **common)
-        expect(not self.flip, "dataset.flip must be false for MNIST: a mirrored digit is none.")
-        self.root = self.expect_root(root, "mnist")
+    def content(self) -> dict[str, Any]:
+        return {
+            "mnist": str(self.root("mnist").resolve()),
+            "name": self.name,
+            "image_size": self.image_size,
+        }
+
+    def is_found(self) -> bool:
+        return _find(self.root("mnist")) is not None
+
+    def fingerprint(self) -> list[Any] | None:
+        raw = _find(self.root("mnist").absolute())
+        if raw is None:
+            return None
+        stats = [(path, path.stat()) for path in _files(raw)]
+        return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
     def source(self) -> Source:
-        raw = _find(self.root)
+        root = self.root("mnist")
+        raw = _find(root)
         if raw is None:
-            _download(self.root)
-            raw = _find(self.root)
-        expect(raw is not None, f"MNIST is still not in {self.root} after downloading it there.")
-        assert raw is not None
-
+            _download(root)
+            raw = _find(root)
+        if raw is None:
+            raise InputError(f"MNIST is still not in {root} after downloading it there.")
         train, train_digits = _part(raw, "train")
         test, test_digits = _part(raw, "t10k")
         pixels = np.concatenate([train, test])
@@ -74,21 +82,43 @@ class MNIST(ImageDataModule):
             splits=splits,
             settings={"pixels": hashlib.sha256(pixels.tobytes()).hexdigest()},
             origin=str(raw),
-            in_process=True,  # the digits are here already; sending them out takes longer
+            in_process=True,  # sending the digits to workers takes longer
         )
+
+
+@dataclass(frozen=True)
+class DigitReader:
+    """MNIST's (N, 28, 28) uint8 digits at ``size``: unchanged at 28, else padded to 32 first."""
+
+    digits: np.ndarray
+    size: int
+
+    def fill(self, out: np.ndarray, start: int) -> Bad:
+        digits = self.digits[start : start + len(out)]
+        if self.size != 28:
+            digits = np.pad(digits, ((0, 0), (2, 2), (2, 2)))
+        if self.size not in (28, 32):
+            # Resizing is linear: what it does to the columns of an identity, it does to all.
+            identity = Image.fromarray(np.eye(32, dtype=np.float32))
+            resize = np.asarray(identity.resize((32, self.size), BICUBIC))
+            digits = np.clip(resize @ digits.astype(np.float32) @ resize.T + 0.5, 0, 255)
+        out[:, 0] = digits
+        return {}
 
 
 def _find(root: Path) -> Path | None:
     """The directory with all four idx files, at or under ``root``."""
     for raw in (root, root / "raw", root / "MNIST" / "raw", root / "mnist" / "MNIST" / "raw"):
-        try:
-            for part in ("train", "t10k"):
-                _file(raw, f"{part}-images-idx3-ubyte")
-                _file(raw, f"{part}-labels-idx1-ubyte")
-        except FileNotFoundError:
-            continue
-        return raw
+        with contextlib.suppress(FileNotFoundError):
+            _files(raw)
+            return raw
     return None
+
+
+def _files(raw: Path) -> list[Path]:
+    """The four idx files in ``raw``; raises FileNotFoundError where one is missing."""
+    kinds = ("images-idx3", "labels-idx1")
+    return [_file(raw, f"{part}-{kind}-ubyte") for part in ("train", "t10k") for kind in kinds]
 
 
 def _file(raw: Path, stem: str) -> Path:
@@ -100,11 +130,11 @@ def _file(raw: Path, stem: str) -> Path:
 
 
 def _download(root: Path) -> None:
-    from torchvision import datasets  # here, so that nobody else waits for torchvision
+    from torchvision import datasets  # slow to import, and rarely needed
 
     log.info("MNIST is not in %s: downloading it there (11 MB) …", root)
-    patience = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(20)  # seconds; without, a network that swallows packets hangs us
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(20)  # seconds; without, a network that drops packets hangs us
     try:
         datasets.MNIST(str(root), download=True)
     except Exception as error:  # urllib's, torchvision's and the system's own kinds
@@ -114,28 +144,28 @@ def _download(root: Path) -> None:
             "set dataset.root to where they are."
         ) from error
     finally:
-        socket.setdefaulttimeout(patience)
+        socket.setdefaulttimeout(timeout)
 
 
 def _part(raw: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, 28, 28) uint8 and digits (n,) of ``train`` or ``t10k``."""
-    images_at = _file(raw, f"{part}-images-idx3-ubyte")
-    digits_at = _file(raw, f"{part}-labels-idx1-ubyte")
-    images, digits = _idx(images_at, 3), _idx(digits_at, 1)
-    expect(
-        images.shape[1:] == (28, 28) and len(images) > 0,
-        f"{images_at} holds {images.shape}, not images of 28 x 28 pixels; download it again.",
-    )
-    expect(
-        len(digits) == len(images) and digits.max() <= 9,
-        f"{digits_at} must hold a digit for each of the {len(images)} images of "
-        f"{images_at.name}; download both again.",
-    )
+    images_path = _file(raw, f"{part}-images-idx3-ubyte")
+    digits_path = _file(raw, f"{part}-labels-idx1-ubyte")
+    images, digits = _read_idx(images_path, 3), _read_idx(digits_path, 1)
+    if images.shape[1:] != (28, 28) or not len(images):
+        raise InputError(
+            f"{images_path} holds {images.shape}, not images of 28 x 28 pixels; download it again."
+        )
+    if len(digits) != len(images) or digits.max() > 9:
+        raise InputError(
+            f"{digits_path} must hold a digit for each of the {len(images)} images of "
+            f"{images_path.name}; download both again."
+        )
     return images, digits
 
 
-def _idx(path: Path, dimensions: int) -> np.ndarray:
-    """An idx file of unsigned bytes (http://yann.lecun.com/exdb/mnist), packed or not."""
+def _read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """An idx file of unsigned bytes (http://yann.lecun.com/exdb/mnist), gzipped or not."""
     try:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
@@ -143,14 +173,15 @@ def _idx(path: Path, dimensions: int) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be unpacked ({error}); download it again.") from error
     header = 4 + 4 * dimensions
-    expect(
-        len(data) >= header and data[:4] == bytes((0, 0, 8, dimensions)),
-        f"{path} is no idx file of unsigned bytes in {dimensions} dimensions; download it again.",
-    )
+    if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
+        raise InputError(
+            f"{path} is not an idx file of unsigned bytes in {dimensions} dimensions; download it "
+            "again."
+        )
     shape = tuple(int(size) for size in np.frombuffer(data, ">u4", dimensions, 4))
-    expect(
-        len(data) == header + int(np.prod(shape)),
-        f"{path} has {len(data) - header} bytes after its header, not the {int(np.prod(shape))} "
-        "it announces; download it again.",
-    )
+    if len(data) != header + int(np.prod(shape)):
+        raise InputError(
+            f"{path} has {len(data) - header} bytes after its header, not the "
+            f"{int(np.prod(shape))} it announces; download it again."
+        )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

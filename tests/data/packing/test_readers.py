@@ -138,7 +138,7 @@ def test_scaled_decoding_shows_the_same(size, picture):
     scaled = decode(io.BytesIO(data), size, 3, crop).astype(float)
     whole = decode(encode(Image.open(io.BytesIO(data))), size, 3, crop)  # no JPEG any more
     assert np.abs(scaled - whole).mean() < 0.7
-    # A shift by a fifth of a pixel would show: it is no offset of the crop that hides in there.
+    # A crop that is off by a fifth of a pixel would exceed this tolerance.
     shifted = np.abs(0.8 * whole[..., 1:] + 0.2 * whole[..., :-1] - whole[..., 1:]).mean()
     assert np.abs(scaled - whole)[..., 1:].mean() < max(shifted, 0.3)
 

@@ -1,4 +1,4 @@
-"""Preparing: complete or not there, never twice, rows never out of step."""
+"""Preparing: a store is complete or absent, made once, and its rows stay aligned."""
 
 import errno
 import logging
@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facegan.data.packing import parallel
 from facegan.data.packing.store import Store, prepare
 from facegan.errors import InputError
-from tests.data.stand_ins import Counting, Failing, source
+from tests.data.stand_ins import Counting, Failing, Pids, source
 
 
 def assert_aligned(store: Store) -> None:
@@ -160,22 +159,24 @@ def test_a_damaged_store_says_what_to_do(tmp_path):
         prepare(source(), tmp_path)
 
 
-def test_ctrl_c_leaves_nothing_half_made(tmp_path, monkeypatch):
-    def interrupted(*args: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("facegan.data.packing.store._to_disk", interrupted)
+def test_ctrl_c_leaves_nothing_half_made(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        prepare(source(), tmp_path)
+        prepare(source(reader=Failing(KeyboardInterrupt())), tmp_path)
     assert leftovers(tmp_path) == []
+
+
+def test_no_more_processes_than_the_machine_grants(tmp_path, monkeypatch):
+    """joblib counts: it honours affinity, cgroup quotas and this variable."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    pids = tmp_path / "pids"
+    prepare(source(600, Pids(pids)), tmp_path)
+    assert set(pids.read_text().split()) == {str(os.getpid())}
 
 
 def test_workers_start_without_torch():
     code = "import sys, facegan.data.packing.readers; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=child_env())
 
-
-# ---------------------------------------------------------------------- several processes
 
 PREPARE = """
 import logging, signal, sys
@@ -184,7 +185,8 @@ from pathlib import Path
 from facegan.data.packing.store import prepare
 from tests.data.stand_ins import Counting, source
 logging.basicConfig(level=logging.INFO)
-reader = Counting(marks=Path(sys.argv[2]), pause=float(sys.argv[3]))
+gate = Path(sys.argv[4]) if len(sys.argv) > 4 else None
+reader = Counting(marks=Path(sys.argv[2]), pause=float(sys.argv[3]), gate=gate)
 prepare(source(2000, reader), sys.argv[1], processes=2)
 """
 
@@ -193,9 +195,9 @@ def child_env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-def start(data_dir: Path, marks: Path, pause: float) -> subprocess.Popen:
+def start(data_dir: Path, marks: Path, pause: float = 0, *gate: Path) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", PREPARE, str(data_dir), str(marks), str(pause)],
+        [sys.executable, "-c", PREPARE, *map(str, (data_dir, marks, pause, *gate))],
         env=child_env(),
         stderr=subprocess.PIPE,
         text=True,
@@ -233,32 +235,30 @@ def test_killed_and_run_again(tmp_path, signal_):
 
 
 @pytest.mark.slow
-def test_of_two_at_once_one_prepares_and_the_other_waits(tmp_path):
-    data, marks = tmp_path / "data", tmp_path / "marks"
-    first = start(data, marks, pause=0.2)
-    wait_for(marks.exists)
-    second = start(data, marks, pause=0)
-    _, second_said = second.communicate(timeout=60)
-    first.communicate(timeout=60)
+def test_two_processes_prepare_once(tmp_path):
+    data, marks, gate = tmp_path / "data", tmp_path / "marks", tmp_path / "gate"
+    with start(data, marks, 0, gate) as first:
+        try:
+            wait_for(marks.exists)
+            with start(data, marks) as second:
+                assert second.stderr is not None
+                assert "waiting until it is done" in second.stderr.readline()
+                gate.touch()
+                second.communicate(timeout=60)
+            first.communicate(timeout=60)
+        finally:
+            gate.touch()
     assert (first.returncode, second.returncode) == (0, 0)
-    assert "waiting until it is done" in second_said
     read = [int(line) for line in marks.read_text().split()]
     assert len(read) == len(set(read))  # nothing was read twice
     assert_aligned(prepare(source(2000), data))
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_said_and_leaves_nothing(tmp_path, monkeypatch):
-    started = []
-    popen = subprocess.Popen
-
-    def remember(*args, **kwargs):
-        started.append(popen(*args, **kwargs))
-        return started[-1]
-
-    monkeypatch.setattr(parallel.subprocess, "Popen", remember)
-    monkeypatch.setattr(parallel._Worker, "_send", lambda self, message: self.process.kill())
-    with pytest.raises(InputError, match="ended early"):
-        prepare(source(2000), tmp_path, processes=2)
-    assert all(process.poll() is not None for process in started)
-    assert leftovers(tmp_path) == []
+@pytest.mark.skipif(os.name == "nt", reason="looks into /proc")
+def test_a_dead_worker_is_reported_and_leaves_nothing(tmp_path):
+    pids, data = tmp_path / "pids", tmp_path / "data"
+    with pytest.raises(InputError, match=r"ended early \(status 3\)"):
+        prepare(source(2000, Pids(pids, fatal=True)), data, processes=2)
+    assert not any(Path("/proc", pid).exists() for pid in pids.read_text().split())
+    assert leftovers(data) == []

@@ -30,7 +30,9 @@ def test_every_layout_gives_the_same_store(tmp_path, fake_celeba, layout):
     assert_same_rows(zipped, other)
     if layout != "kaggle01":  # which is without identities
         np.testing.assert_array_equal(zipped.store.identities, other.store.identities)
-        assert zipped.store.path.name == other.store.path.name  # the key knows no layout
+        assert (
+            zipped.store.path.name == other.store.path.name
+        )  # the key does not depend on the layout
 
 
 def test_rows_are_what_the_files_say(tmp_path, fake_celeba):
@@ -148,8 +150,8 @@ def test_damage_inside_the_zip_is_seen(tmp_path, fake_celeba):
 def test_missing_says_what_was_looked_for_and_where(tmp_path):
     with pytest.raises(InputError) as raised:
         celeba(tmp_path / "nowhere").prepare_data()
-    for said in ("nowhere", "img_align_celeba.zip", "dataset.root", "dataset.download=kaggle"):
-        assert said in str(raised.value)
+    for part in ("nowhere", "img_align_celeba.zip", "dataset.root", "dataset.download=kaggle"):
+        assert part in str(raised.value)
 
 
 def test_half_a_zip(tmp_path, fake_celeba):

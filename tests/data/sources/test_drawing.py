@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import facegan
-from facegan.data.sources.faces.drawing import ATTRIBUTES, draw_faces, sample_attributes
+from facegan.data.sources.faces.drawing import VERSION, draw_faces
+from facegan.data.sources.faces.people import ATTRIBUTES, sample_attributes
 
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 FACIAL_HAIR = ("Goatee", "Mustache", "Sideburns")
@@ -92,6 +93,19 @@ def test_another_size_shows_the_same_people() -> None:
     same = np.abs(halved - small).mean()
     assert same < 6
     assert same < 0.15 * np.abs(halved - small[::-1]).mean()
+
+
+def test_pixels_of_this_version_have_not_changed() -> None:
+    """Whoever changes what is drawn changes drawing.VERSION and these numbers.
+
+    Sums over pixels with random signs: other processors may round a pixel the other way.
+    """
+    rng = np.random.default_rng(5)
+    images = draw_faces(sample_attributes(rng, 64), 32, rng)
+    signs = np.random.default_rng(0).choice([-1, 1], (4, images.size))
+    sums = signs @ images.reshape(-1).astype(np.int64)
+    assert VERSION.startswith("24286abe")
+    assert sums == pytest.approx([-23929, -47631, -8775, 90923], abs=40)
 
 
 def test_blocks_leave_no_seam_and_none_is_fine() -> None:

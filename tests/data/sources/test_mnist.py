@@ -1,4 +1,4 @@
-"""MNIST: read from what lies there, whole files only."""
+"""MNIST: read from any place, complete files only."""
 
 import gzip
 import struct
@@ -23,11 +23,11 @@ def idx(values: np.ndarray) -> bytes:
 @pytest.fixture
 def digits() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    made = {}
+    files = {}
     for part, n in COUNTS.items():
-        made[f"{part}-images-idx3-ubyte"] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
-        made[f"{part}-labels-idx1-ubyte"] = np.arange(n, dtype=np.uint8) % 10
-    return made
+        files[f"{part}-images-idx3-ubyte"] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        files[f"{part}-labels-idx1-ubyte"] = np.arange(n, dtype=np.uint8) % 10
+    return files
 
 
 def write(raw: Path, digits: dict[str, np.ndarray], packed: bool = True) -> None:
@@ -100,18 +100,18 @@ def test_files_that_do_not_belong_together(tmp_path, digits):
         module(tmp_path).prepare_data()
 
 
-def test_what_is_no_idx_file(tmp_path, digits):
+def test_a_file_that_is_not_idx_is_named(tmp_path, digits):
     write(tmp_path, digits, packed=False)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"<html>")
-    with pytest.raises(InputError, match="no idx file"):
+    with pytest.raises(InputError, match="not an idx file"):
         module(tmp_path).prepare_data()
 
 
 def test_absent_and_no_network(tmp_path):
     with pytest.raises(InputError) as raised:
         module(tmp_path / "none").prepare_data()
-    for said in (str(tmp_path / "none"), "Error downloading", "dataset.root"):
-        assert said in str(raised.value)
+    for part in (str(tmp_path / "none"), "Error downloading", "dataset.root"):
+        assert part in str(raised.value)
 
 
 def test_downloaded_when_absent(tmp_path, digits, monkeypatch):
@@ -122,6 +122,18 @@ def test_downloaded_when_absent(tmp_path, digits, monkeypatch):
     )
     assert len(MNIST(data_dir=str(tmp_path)).store) == 26
     assert (tmp_path / "mnist" / "MNIST" / "raw").is_dir()
+
+
+def test_unchanged_files_are_not_read_again_and_missing_ones_not_downloaded(
+    tmp_path, digits, monkeypatch
+):
+    write(tmp_path, digits)
+    path = module(tmp_path).store.path
+    monkeypatch.setattr(MNIST, "source", lambda self: pytest.fail("the files were read"))
+    assert module(tmp_path).store.path == path
+    for file in tmp_path.glob("*ubyte.gz"):
+        file.unlink()
+    assert module(tmp_path).store.path == path
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""Which data are trained on, and how they are prepared and batched."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from facegan.errors import InputError
+from facegan.settings import Count, Seed, Settings, setting
+
+
+def _name(default: str) -> Any:
+    return setting(
+        default,
+        "name of the data set, with which the directory of its store begins",
+        pattern=r"^\w[\w.-]*$",
+        form="letters, digits, '.', '_' and '-'",
+    )
+
+
+def _crop(default: int | None, meaning: str) -> Any:
+    return setting(default, meaning, ge=8)
+
+
+class DataSettings(Settings):
+    """Settings that every data set has (``conf/dataset``)."""
+
+    prefix: ClassVar[str] = "dataset."
+
+    name: str = _name("images")
+    data_dir: str = setting(
+        "data", "where stores are kept", key="data_dir", form="a directory", min_length=1
+    )
+    image_size: int = setting(64, "side of the square images in pixels", ge=8, le=1024)
+    channels: Literal[3, 1] = setting(3, "3: colour, 1: grey")
+    batch_size: Count = setting(64, "images per training batch on each device")
+    global_batch_size: Count | None = setting(
+        None, "instead of batch_size: images per training batch on all devices together"
+    )
+    flip: bool = setting(True, "mirror half of the training images left to right")
+    limit: Count | None = setting(None, "train on the first so many images only; null: on all")
+    max_bad_fraction: float = setting(
+        0.01, "share of unreadable pictures that may be left out", ge=0, le=1
+    )
+    seed: Seed = setting(0, "of the order of the training images", key="seed")
+
+
+class CelebASettings(DataSettings):
+    """Settings of CelebA."""
+
+    name: str = _name("celeba")
+    root: str | None = setting(
+        None, "directory with CelebA in any common layout; null: DATA_DIR/celeba", form="a path"
+    )
+    download: Literal["kaggle"] | None = setting(
+        None, "kaggle: download CelebA with kagglehub if it is not in root"
+    )
+    crop: int = _crop(178, "side in pixels of the centre square of the 178 x 218; 108: face alone")
+
+
+class FolderSettings(DataSettings):
+    """Settings of a folder of pictures."""
+
+    name: str = _name("folder")
+    root: str | None = setting(
+        None, "directory with pictures in it or below; null: DATA_DIR/folder", form="a path"
+    )
+    crop: int | None = _crop(
+        None, "side in pixels of the centre square that is kept; null: the shorter side"
+    )
+
+
+class MNISTSettings(DataSettings):
+    """Settings of MNIST."""
+
+    name: str = _name("mnist")
+    root: str | None = setting(
+        None,
+        "directory with the idx files; null: DATA_DIR/mnist, downloaded if not there",
+        form="a path",
+    )
+    image_size: Literal[28, 32, 64] = setting(
+        32,
+        "28: the digits unchanged; 32: padded with black; 64: padded and resized",
+        form="one of 28, 32, 64 for MNIST",
+    )
+    channels: Literal[1] = setting(1, "digits are grey", form="1 for MNIST")
+    flip: bool = setting(False, "must be false: mirrored digits are not digits")
+
+    @model_validator(mode="after")
+    def _digits_are_not_mirrored(self) -> "MNISTSettings":
+        if self.flip:
+            raise InputError(
+                "dataset.flip must be false for MNIST: mirrored digits are not digits."
+            )
+        return self
+
+
+class SyntheticSettings(DataSettings):
+    """Settings of the drawn faces."""
+
+    name: str = _name("synthetic")
+    n: Count = setting(20_000, "faces to draw; those of a smaller n are the first of a larger")
+    draw_seed: Seed = setting(
+        0, "of what the faces look like: runs with other seeds share faces drawn once"
+    )
+    image_size: int = setting(32, "side of the square images in pixels", ge=8, le=1024)
+    channels: Literal[3] = setting(3, "drawn faces are coloured", form="3 for drawn faces")
