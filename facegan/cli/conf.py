@@ -19,6 +19,7 @@ from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
 from facegan.launch.devices import strategy_for
 from facegan.launch.environment import local_world_size, nodes, run_name
+from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
 from facegan.quality.names import name_of
 from facegan.settings import Settings
 
@@ -28,7 +29,12 @@ CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 # A node per class, as /settings/NAME in a defaults list: conf/ holds only what differs from it.
-SETTINGS: dict[str, type[Settings]] = {"clustering": ClusterSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "clustering": ClusterSettings,
+    "classify": ProbeSettings,
+    "cnn": NetworkSettings,
+    "labelling": LabellingSettings,
+}
 
 
 def register() -> None:
