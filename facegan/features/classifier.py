@@ -137,7 +137,8 @@ def load_classifier(path: Path, device: torch.device | str) -> Classifier:
     """The label network in the file ``path``, in eval mode; InputError if there is none."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        network = Classifier(**saved["hyper_parameters"])
+        with torch.random.fork_rng(devices=[]):  # the initial weights, which are overwritten
+            network = Classifier(**saved["hyper_parameters"])
         network.load_state_dict(saved["state_dict"])
     except Exception as error:  # torch raises a dozen kinds, from zip to pickle
         raise InputError(f"{path} is not a label classifier: {error}") from error
