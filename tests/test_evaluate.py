@@ -50,7 +50,7 @@ def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, train
     status, output = run(evaluate, f"ckpt={trained}", *SMALL, own, "metrics=[fd]")
     assert status == 2
     assert "classify.probe=cnn" in output
-    small = ["classify.bootstrap=10", "classify.probe=cnn", "cnn.max_epochs=1", own]
+    small = ["classify.bootstrap=10", "classify.probe=cnn", "cnn.max_epochs=1", "cnn.width=4", own]
     status, output = run(classify, f"ckpt={trained}", *small)
     assert status == 0, output
     options = [f"ckpt={trained}", *SMALL, own, "metrics=[fid,kid,prevalence,msssim]"]

@@ -68,12 +68,14 @@ def label_network(
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Within, torch's random numbers follow from ``seed``; the caller's states are restored."""
+    """Seed torch on the CPU and on ``device``; restore the random states at the end."""
     cuda = [device.index or 0] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for index in cuda:
             torch.cuda.default_generators[index].manual_seed(seed)
+        if device is not None and device.type == "mps":
+            torch.mps.manual_seed(seed)  # fork_rng does not know it: this one is not restored
         yield
 
 
