@@ -50,7 +50,7 @@ def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, train
     status, output = run(evaluate, f"ckpt={trained}", *SMALL, own, "metrics=[fd]")
     assert status == 2
     assert "classify.probe=cnn" in output
-    small = ["classify.bootstrap=10", "classify.probe=cnn", "cnn.max_epochs=1", own]
+    small = ["classify.bootstrap=10", "classify.probe=cnn", "cnn.max_epochs=1", "cnn.width=4", own]
     status, output = run(classify, f"ckpt={trained}", *small)
     assert status == 0, output
     options = [f"ckpt={trained}", *SMALL, own, "metrics=[fid,kid,prevalence,msssim]"]
@@ -133,7 +133,7 @@ def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Pat
         (["kid_subset_size=500"], "set kid_subset_size=100 or less"),
         (["metrics=[new]"], "100 held-out real images or more: there are 20"),
         (["extractor.kind=inceptoin"], "nor a model of torchvision"),
-        (["extractor.kind=cnn", "extractor.weights=no.ckpt"], "no.ckpt is no network that tells"),
+        (["extractor.kind=cnn", "extractor.weights=no.ckpt"], "no.ckpt is not a label classifier"),
         (["samples=here"], "ckpt=FILE or RUN_DIR, samples=DIR, or compare"),
         (["n=0"], "n must be a whole number of at least 1"),
     ],

@@ -25,6 +25,7 @@ from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
 from facegan.launch.devices import strategy_for
 from facegan.launch.environment import local_world_size, nodes, run_name
+from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
 from facegan.quality.names import name_of
 from facegan.settings import Settings
 
@@ -40,6 +41,9 @@ SETTINGS: dict[str, type[Settings]] = {
     "folder": FolderSettings,
     "mnist": MNISTSettings,
     "synthetic": SyntheticSettings,
+    "classify": ProbeSettings,
+    "cnn": NetworkSettings,
+    "labelling": LabellingSettings,
 }
 
 

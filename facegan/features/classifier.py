@@ -1,6 +1,6 @@
-"""A network that tells attributes or classes, of D's size and shape, trained end to end.
+"""The label network: predicts attributes or classes with D's layers, trained end to end.
 
-The reference that features are measured against, and the in-house reader of labels.
+The reference for linear probes on D's features, and what labels generated images.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,26 @@ from facegan.networks.dcgan import Discriminator
 
 
 class Classifier(pl.LightningModule):
-    """D's layers with as many outputs as there is to tell.
+    """D's layers with one logit per attribute or class.
 
     Batches are ``(images, targets)`` with images float in [-1, 1]; targets are attributes (N, A)
     or classes (N,).
 
     Args:
+        image_size: side of the images in pixels.
+        channels: of the images.
+        width: feature maps of the first layer.
         names: of the attributes, or of the one label that has ``classes``.
         columns: of the data's labels that hold them.
-        prevalence: of each head in the training images.
-        weights: for each attribute, how much more a yes counts than a no; for each class, how much
-            it counts.
-        made_from: what determines the network beside these: data and settings, as text.
+        prevalence: share of the training images that have each attribute or class (heads,).
+        classes: names of the classes; ``None``: attributes are predicted.
+        weights: (heads,) in the loss: of an attribute's 1 against its 0, or of each class.
+        blocks: how often the image is halved; ``None``: chosen from its size.
+        lr: learning rate.
+        made_from: the data and settings that determine the network, as text.
     """
 
-    seen_prevalence: Tensor  # of what this network says of the validation images, by head
+    seen_prevalence: Tensor  # predicted for the validation images (heads,); nan before validation
 
     def __init__(
         self,
@@ -70,16 +75,16 @@ class Classifier(pl.LightningModule):
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
-        """As :meth:`forward`, float32 and without gradients: to read many images."""
+        """:meth:`forward` in float32 and without gradients, for reading many images."""
         return self(images).float()
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """How likely each attribute or class is: (N, heads) in [0, 1]."""
+        """Probability of each attribute or class: (N, heads) in [0, 1]."""
         logits = self(images)
         return logits.sigmoid() if self.settings.classes is None else logits.softmax(1)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss and the accuracy."""
+        """Loss and accuracy for all label columns (N, L) of the data."""
         targets = labels[:, list(self.settings.columns)]
         weights: Any = self.weights
         if self.settings.classes is not None:
@@ -113,27 +118,28 @@ class Classifier(pl.LightningModule):
 
 
 def predict(logits: Tensor, multiclass: bool) -> Tensor:
-    """What logits (N, heads) amount to: True for every attribute present, or for the one class."""
+    """Predictions for logits (N, heads): True for every attribute present, or for the one class."""
     if multiclass:
         return F.one_hot(logits.argmax(1), logits.shape[1]).bool()
     return logits > 0
 
 
 def balancing(prevalence: Tensor, multiclass: bool) -> Tensor:
-    """Weights (heads,) by which the rare counts as much as the common, within a factor of ten.
+    """Loss weights (heads,) that make rare values count as much as frequent ones, up to tenfold.
 
-    Of a yes against a no for each attribute, or of each class.
+    For each attribute of 1 against 0; or for each class.
     """
     rare = torch.full_like(prevalence, 1 / len(prevalence)) if multiclass else 1 - prevalence
     return (rare / prevalence.clamp_min(1e-3)).clamp(0.1, 10)
 
 
 def load_classifier(path: Path, device: torch.device | str) -> Classifier:
-    """The network of a checkpoint, in eval mode; raises InputError if it is none."""
+    """The label network in the file ``path``, in eval mode; InputError if there is none."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        network = Classifier(**saved["hyper_parameters"])
+        with torch.random.fork_rng(devices=[]):  # the initial weights, which are overwritten
+            network = Classifier(**saved["hyper_parameters"])
         network.load_state_dict(saved["state_dict"])
     except Exception as error:  # torch raises a dozen kinds, from zip to pickle
-        raise InputError(f"{path} is no network that tells labels: {error}") from error
+        raise InputError(f"{path} is not a label classifier: {error}") from error
     return network.to(device).eval()

@@ -1,1 +1,1 @@
-"""Linear probes and a network of its own: how well labels can be told from features."""
+"""Linear probes and label networks: how well labels can be predicted from what D has learned."""

@@ -1,66 +1,179 @@
-"""Trains the network that tells attributes or classes, and keeps it only once it is done."""
+"""Train the network that predicts labels, and keep it only when it is finished."""
 
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
-from facegan.errors import interruptible
-from facegan.features.classifier import Classifier
+from facegan.data.module import ImageDataModule
+from facegan.errors import InputError, WriteError, interruptible
+from facegan.features.classifier import Classifier, balancing, load_classifier
+from facegan.features.extractors import NETWORKS
 from facegan.files import alone
 from facegan.gan.checkpoint import AtomicCheckpointIO
-from facegan.training.callbacks.checkpoints import Checkpoints
-from facegan.training.callbacks.progress import ProgressBar
+from facegan.probes.settings import NetworkSettings
+from facegan.probes.task import Task
 
-if TYPE_CHECKING:
-    from facegan.data.module import ImageDataModule
+log = logging.getLogger(__name__)
+
+
+def label_network(
+    task: Task,
+    data: ImageDataModule,
+    settings: NetworkSettings,
+    device: torch.device,
+    *,
+    seed: int,
+    width: int,
+    blocks: int | None = None,
+    out: Path | None = None,
+) -> Classifier:
+    """The network for ``task``: the one in ``settings.ckpt``, or the one trained for it before.
+
+    Where there is none yet, it is trained and kept beside the packed images, for every run on
+    them; with ``out``, in that directory instead. Which network it is depends on the images, the
+    labels, the settings, ``seed``, ``width`` and ``blocks`` (as in Discriminator) alone.
+    """
+    if settings.ckpt is not None:
+        return _given(Path(settings.ckpt).expanduser(), task, data, device)
+    data = _in_batches(data, min(settings.batch_size, task.train.stop))
+    # This text is hashed into the file's name: another wording would train every network anew.
+    made_from = (
+        f"{data.store.path.name}, {len(task.rows):,} images, seed={seed}, "
+        f"max_epochs={settings.max_epochs}, patience={settings.patience}, lr={settings.lr}, "
+        f"weighting={settings.weighting}, width={width}, blocks={blocks}, "
+        f"batch_size={data.batch_size}, flip={data.flip}"
+    )
+    identity = hashlib.sha256(f"{list(task.problem.names)} {made_from}".encode()).hexdigest()[:12]
+    path = data.store.path / NETWORKS / f"{identity}.ckpt"
+    if out is not None and not path.is_file():
+        path = out / f"cnn_{identity}.ckpt"
+    if path.is_file():
+        log.info("Using the network in %s", path)
+        return load_classifier(path, device)
+    log.info("Training a network of width %d on %s images …", width, f"{task.size(task.train):,}")
+    with seeded(seed, device):
+        network = _new_network(task, data, settings, width, blocks, made_from)
+        train_classifier(network, data, path, device, settings.max_epochs, settings.patience)
+    log.info("The network is %s", path)
+    return load_classifier(path, device)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch on the CPU and on ``device``; restore the random states at the end."""
+    cuda = [device.index or 0] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        for index in cuda:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        if device is not None and device.type == "mps":
+            torch.mps.manual_seed(seed)  # fork_rng does not know it: this one is not restored
+        yield
 
 
 def train_classifier(
     network: Classifier,
-    data: "ImageDataModule",
+    data: ImageDataModule,
     path: Path,
     device: torch.device,
     max_epochs: int,
     patience: int,
 ) -> None:
-    """Train ``network`` on ``data`` and write its best epoch, by the loss on val, to ``path``.
+    """Train ``network`` on ``data`` and write the epoch with the lowest loss on val to ``path``.
 
-    ``patience``: epochs without a better one, after which it ends. Where another process has
-    meanwhile written ``path``, that stays. Raises InterruptedRun on a signal: half a training is
-    not to be taken for a whole one.
+    Where another process has written ``path`` meanwhile, that file stays.
+
+    Args:
+        patience: epochs without a lower loss, after which training stops.
+
+    Raises:
+        InterruptedRun: on a signal; an unfinished network is not kept.
+        WriteError: where a checkpoint cannot be written.
     """
     with alone(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}_") as unfinished:
-        if not path.is_file():
-            best = _trained(network, data, Path(unfinished), device, max_epochs, patience)
-            best.replace(path)
+        if path.is_file():
+            return
+        best = ModelCheckpoint(unfinished, "best", monitor="val/loss", save_weights_only=True)
+        trainer = pl.Trainer(
+            accelerator=device.type,
+            devices=1 if device.index is None else [device.index],
+            max_epochs=max_epochs,
+            callbacks=[
+                best,
+                EarlyStopping("val/loss", patience=patience),
+                TQDMProgressBar(refresh_rate=10),  # it shows the loss: a GPU waits for each
+            ],
+            logger=False,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            plugins=[AtomicCheckpointIO()],  # not by way of the system's temporary directory
+        )
+        state = "the network is not finished and will be trained from the start the next time"
+        try:
+            with interruptible(lambda: state):
+                trainer.fit(network, datamodule=data, weights_only=True)
+        except WriteError as error:
+            reason = getattr(error.__cause__, "strerror", None) or error
+            raise WriteError(
+                f"The label network cannot be written to {path.parent} ({reason}): make room and "
+                "run the command again; it is trained from the start."
+            ) from error
+        Path(best.best_model_path).replace(path)
 
 
-def _trained(
-    network: Classifier,
-    data: "ImageDataModule",
-    directory: Path,
-    device: torch.device,
-    max_epochs: int,
-    patience: int,
-) -> Path:
-    """The checkpoint of the best epoch, in ``directory``."""
-    best = Checkpoints(
-        str(directory), "best", every_n_epochs=1, keep=1, monitor="val/loss", weights_only=True
+def _in_batches(data: ImageDataModule, size: int) -> ImageDataModule:
+    """The same data in batches of ``size``, whatever those of the run that asks are."""
+    data = copy(data)  # also leaves the caller's without a trainer
+    data.batch_size, data.global_batch_size = size, None
+    return data
+
+
+def _given(path: Path, task: Task, data: ImageDataModule, device: torch.device) -> Classifier:
+    network = load_classifier(path, device)
+    theirs, classes = network.settings, task.problem.classes
+    wanted = [
+        list(task.problem.names),
+        None if classes is None else list(classes),
+        data.image_size,
+        data.channels,
+    ]
+    if [theirs[key] for key in ("names", "classes", "image_size", "channels")] != wanted:
+        raise InputError(
+            f"cnn.ckpt={path} predicts {', '.join(theirs.names)} from images of "
+            f"{theirs.image_size} px with {theirs.channels} channels; needed is one for "
+            f"{', '.join(task.problem.names)}, {data.image_size} px and {data.channels} channels."
+        )
+    return network
+
+
+def _new_network(
+    task: Task,
+    data: ImageDataModule,
+    settings: NetworkSettings,
+    width: int,
+    blocks: int | None,
+    made_from: str,
+) -> Classifier:
+    problem, prevalence = task.problem, torch.from_numpy(task.prevalence()).float()
+    weights = balancing(prevalence, problem.classes is not None)
+    return Classifier(
+        data.image_size,
+        data.channels,
+        width,
+        list(problem.names),
+        list(task.columns),
+        prevalence.tolist(),
+        classes=None if problem.classes is None else list(problem.classes),
+        weights=weights.tolist() if settings.weighting == "balanced" else None,
+        blocks=blocks,
+        lr=settings.lr,
+        made_from=made_from,
     )
-    trainer = pl.Trainer(
-        accelerator=device.type,
-        devices=1 if device.index is None else [device.index],
-        max_epochs=max_epochs,
-        callbacks=[best, EarlyStopping("val/loss", patience=patience), ProgressBar()],
-        logger=False,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        plugins=[AtomicCheckpointIO()],
-    )
-    with interruptible(lambda: "the network is not finished, and is trained anew the next time"):
-        trainer.fit(network, datamodule=data, weights_only=True)
-    return Path(best.best_model_path)

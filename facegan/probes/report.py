@@ -1,4 +1,4 @@
-"""Tables and pictures of how well labels can be told."""
+"""Tables and pictures of how well labels are predicted."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,6 @@ import numpy as np
 
 from facegan.files import write_csv, write_json
 from facegan.pictures import plots
-from facegan.pictures.plots import margin_of_share
 from facegan.pictures.sheets import save_png
 from facegan.probes.scores import METRICS, Scores
 from facegan.probes.task import Problem
@@ -18,65 +17,87 @@ log = logging.getLogger(__name__)
 
 
 def overall(scores: Mapping[str, Scores]) -> Scores:
-    """The scores of all attributes together, or of the only label."""
+    """The mean scores of all attributes, or those of the only label."""
     return scores.get("mean") or next(iter(scores.values()))
 
 
 def flat(scores: Scores) -> dict[str, float]:
-    """Scores as the columns of a table."""
+    """Scores as columns: each metric with the ends of its interval."""
     columns: dict[str, float] = {}
     for metric, score in scores.items():
         columns |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
     return columns
 
 
-def results(found: Mapping[str, Mapping[str, Scores]], facts: Mapping[str, Any], out: Path) -> None:
-    """``scores.csv``, ``scores.json``, ``scores.png``, and a table on the screen.
+def write_scores(
+    results: Mapping[str, Mapping[str, Scores]], facts: Mapping[str, Any], out: Path
+) -> None:
+    """``scores.csv``, ``scores.json``, and a table in the log.
 
-    ``found[reads][label]``: the scores of what reads which features, for each label.
+    ``results``: scores by what is read, and by label; ``facts``: further keys of the JSON.
     """
     rows = [
         {"reads": reads, "label": label, **flat(scores)}
-        for reads, labels in found.items()
+        for reads, labels in results.items()
         for label, scores in labels.items()
     ]
     write_csv(out / "scores.csv", list(rows[0]), rows)
     write_json(out / "scores.json", {**facts, "scores": rows})
-    shown = list(next(iter(found.values())))
-    series = {
-        reads: [
-            (score.value, score.low, score.high)
-            for score in (labels[label]["average_precision"] for label in shown)
-        ]
-        for reads, labels in found.items()
-    }
-    picture = plots.intervals("average precision on test, 95 % intervals", shown, series)
-    save_png(picture, out / "scores.png")
     lines = [f"{'':<16}" + "".join(f"{metric.replace('_', ' '):>24}" for metric in METRICS)]
     lines += [
         f"{reads:<16}" + "".join(f"{overall(labels)[metric]!s:>24}" for metric in METRICS)
-        for reads, labels in found.items()
+        for reads, labels in results.items()
     ]
-    what = "" if len(shown) == 1 else f", mean of {len(shown) - 1} attributes"
-    log.info("Test set of %s images%s:\n%s", f"{facts['test']:,}", what, "\n".join(lines))
-    log.info("Tables and pictures are in %s", out)
+    count = len(next(iter(results.values())))
+    of = "" if count == 1 else f", mean of {count - 1} attributes"
+    log.info("Test set of %s images%s:\n%s", f"{facts['test']:,}", of, "\n".join(lines))
 
 
-def efficiency(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """``label_efficiency.csv`` and its picture: scores by number of labelled images."""
+def draw_scores(results: Mapping[str, Mapping[str, Scores]], out: Path) -> None:
+    """``scores.png``: average precision of every label, with intervals."""
+    labels = list(next(iter(results.values())))
+    metric = "average_precision"
+    series = {
+        reads: [
+            (s[label][metric].value, s[label][metric].low, s[label][metric].high) for label in s
+        ]
+        for reads, s in results.items()
+    }
+    picture = plots.intervals("average precision on test, 95 % intervals", labels, series)
+    save_png(picture, out / "scores.png")
+
+
+ByCount = Mapping[str, Mapping[int, Mapping[str, Scores]]]  # by what is read, labelled images
+
+
+def write_efficiency(by_count: ByCount, out: Path) -> None:
+    """``label_efficiency.csv``: scores by number of labelled training images."""
+    rows = [
+        {"reads": reads, "labels": count, **flat(overall(scores))}
+        for reads, counts in by_count.items()
+        for count, scores in counts.items()
+    ]
     write_csv(out / "label_efficiency.csv", list(rows[0]), rows)
-    counts = sorted({row["labels"] for row in rows})
-    reads = dict.fromkeys(row["reads"] for row in rows)
+
+
+def draw_efficiency(by_count: ByCount, out: Path) -> None:
+    """``label_efficiency.png``: a line for each of what is read."""
     panels = {
-        metric: {name: [row[metric] for row in rows if row["reads"] == name] for name in reads}
+        metric: {
+            reads: [overall(scores)[metric].value for scores in counts.values()]
+            for reads, counts in by_count.items()
+        }
         for metric in ("accuracy", "average_precision")
     }
-    picture = plots.curves(counts, panels, "labelled images", logarithmic=True)
-    save_png(picture, out / "label_efficiency.png")
+    counts = list(next(iter(by_count.values())))
+    save_png(
+        plots.curves(counts, panels, "labelled images", logarithmic=True),
+        out / "label_efficiency.png",
+    )
 
 
-def confusion(logits: np.ndarray, targets: np.ndarray, problem: Problem, out: Path) -> None:
-    """``confusion.png``, where there are classes to confuse."""
+def draw_confusion(logits: np.ndarray, targets: np.ndarray, problem: Problem, out: Path) -> None:
+    """``confusion.png``, where classes are predicted."""
     if problem.classes is None:
         return
     matrix = np.zeros((problem.heads, problem.heads), np.int64)
@@ -84,9 +105,13 @@ def confusion(logits: np.ndarray, targets: np.ndarray, problem: Problem, out: Pa
     save_png(plots.confusion(matrix, problem.classes), out / "confusion.png")
 
 
-def curve(rows: Sequence[Mapping[str, float]], out: Path) -> None:
-    """``curve.csv`` and its picture: scores and the clusters' NMI over images seen."""
+def write_curve(rows: Sequence[Mapping[str, float]], out: Path) -> None:
+    """``curve.csv``: scores and the clusters' NMI by images seen."""
     write_csv(out / "curve.csv", list(rows[0]), rows)
+
+
+def draw_curve(rows: Sequence[Mapping[str, float]], out: Path) -> None:
+    """``curve.png``: the metrics, and the ten labels with the highest NMI at the end."""
     nmi = {name: [row[name] for row in rows] for name in rows[0] if name.startswith("nmi/")}
     highest = sorted(nmi, key=lambda name: -nmi[name][-1])[:10]
     panels: dict[str, dict[str, list[float]]] = {
@@ -99,18 +124,22 @@ def curve(rows: Sequence[Mapping[str, float]], out: Path) -> None:
 
 def prevalence(
     heads: Sequence[str],
-    found: np.ndarray,
+    predicted: np.ndarray,
     real: np.ndarray,
     labelled: Sequence[float],
     out: Path,
 ) -> None:
-    """How common each attribute is in pictures (N, heads), beside real validation images.
+    """``prevalence.csv`` and ``prevalence.png``: how frequent each attribute is in pictures.
 
-    Both are what the network says, so that its mistakes are in both; ``labelled`` is how common
-    it truly is in the training images. Intervals are of the binomial distribution (95 %).
+    Args:
+        predicted: bool (N, heads), for the pictures.
+        real: share (heads,) predicted by the same network for real validation images, so that its
+            errors are in both.
+        labelled: true share (heads,) in the training images.
+        out: directory.
     """
-    share = found.mean(0)
-    margin = margin_of_share(share, len(found))
+    share = predicted.mean(0)
+    margin = plots.margin_of_share(share, len(predicted))
     rows = [
         {
             "attribute": name,
@@ -124,8 +153,8 @@ def prevalence(
     write_csv(out / "prevalence.csv", list(rows[0]), rows)
     picture = plots.prevalence(heads, share, margin, "these pictures", list(real))
     save_png(picture, out / "prevalence.png")
-    lines = [f"{'':<24}{'here':>8}{'real':>8}"]
-    lines += [f"{n:<24}{s:>8.1%}{r:>8.1%}" for n, s, r in zip(heads, share, real, strict=True)]
+    lines = [f"{'':<24}{'pictures':>9}{'real':>9}"]
+    lines += [f"{n:<24}{s:>9.1%}{r:>9.1%}" for n, s, r in zip(heads, share, real, strict=True)]
     gap = float(np.abs(share - real).mean())
-    log.info("%s pictures:\n%s", f"{len(found):,}", "\n".join(lines))
+    log.info("%s pictures:\n%s", f"{len(predicted):,}", "\n".join(lines))
     log.info("Mean difference %.1f points. Tables and pictures are in %s", 100 * gap, out)

@@ -1,4 +1,4 @@
-"""How well a probe tells labels: accuracy and average precision with intervals."""
+"""Accuracy and average precision on a test set, with bootstrapped intervals."""
 
 from dataclasses import dataclass
 
@@ -19,94 +19,107 @@ class Score:
         return f"{self.value:.1%} [{self.low:.1%}, {self.high:.1%}]"
 
 
-Scores = dict[str, Score]  # by metric: accuracy, balanced_accuracy, average_precision
+Scores = dict[str, Score]  # by metric
 METRICS = ("accuracy", "balanced_accuracy", "average_precision")
 
 
 def score(
     logits: np.ndarray, targets: np.ndarray, problem: Problem, draws: int = 200, seed: int = 0
 ) -> dict[str, Scores]:
-    """The metrics of every name of ``problem``, and their ``mean`` where there are several.
+    """The metrics of every label of ``problem``, and their ``mean`` where there are several.
 
-    ``logits`` (N, heads), positive for yes. Balanced accuracy is the mean recall of both answers
-    (of all classes), average precision the area below precision and recall (of classes: their
-    mean). The intervals come from ``draws`` bootstrapped test sets (Efron 1979), the same ones for
-    all.
+    Balanced accuracy is the mean recall of both values of an attribute (of all classes), average
+    precision the area below the precision-recall curve (of classes: their mean). The intervals
+    come from ``draws`` bootstrapped test sets (Efron 1979), the same ones for all labels.
+
+    Args:
+        logits: (N, heads), of attributes positive for 1.
+        targets: attributes (N, A) or classes (N,).
     """
     count = len(targets)
     rng = np.random.default_rng(seed)
-    # Row 0 is the test set as it is.
+    # Row 0 is the test set itself.
     weights = np.ones((draws + 1, count), np.float32)
     weights[1:] = rng.multinomial(count, np.full(count, 1 / count), size=draws)
     if problem.classes is not None:
-        right = (logits.argmax(1) == targets)[:, None]
-        truth = np.eye(problem.heads, dtype=bool)[targets]
-        recall = _ratio(weights @ (right & truth), weights @ truth)
-        precision = np.stack([average_precision(s, t, weights) for s, t in _heads(logits, truth)])
-        with np.errstate(invalid="ignore"):
-            values = {
-                "accuracy": (weights @ right / count)[:, 0],
-                "balanced_accuracy": np.nanmean(recall, axis=1),
-                "average_precision": np.nanmean(precision, axis=0),
-            }
-        return {problem.names[0]: {name: _interval(drawn) for name, drawn in values.items()}}
-    truth, said = targets.astype(bool), logits > 0
-    recall = _ratio(weights @ (said & truth), weights @ truth)
-    specificity = _ratio(weights @ (~said & ~truth), weights @ ~truth)
-    drawn = {
-        "accuracy": weights @ (said == truth) / count,
-        "balanced_accuracy": (recall + specificity) / 2,
-        "average_precision": np.stack(
-            [average_precision(s, t, weights) for s, t in _heads(logits, truth)], axis=1
-        ),
-    }
+        values = _of_classes(logits, targets, weights)
+        return {problem.names[0]: {metric: _interval(v) for metric, v in values.items()}}
+    values = _of_attributes(logits, targets.astype(bool), weights)
     scores = {
-        name: {metric: _interval(values[:, head]) for metric, values in drawn.items()}
+        name: {metric: _interval(drawn[:, head]) for metric, drawn in values.items()}
         for head, name in enumerate(problem.names)
     }
     if len(scores) > 1:
-        scores["mean"] = {
-            metric: _interval(_mean_of_known(values)) for metric, values in drawn.items()
-        }
+        scores["mean"] = {metric: _interval(_mean(drawn)) for metric, drawn in values.items()}
     return scores
 
 
 def majority(train: np.ndarray, problem: Problem, count: int) -> np.ndarray:
-    """Logits (count, heads) of always saying what is commonest in ``train``."""
+    """Logits (count, heads) that always predict the most frequent value in ``train``."""
     if problem.classes is not None:
-        commonest = np.bincount(train, minlength=problem.heads).argmax()
-        return np.tile(np.eye(problem.heads)[commonest], (count, 1))
+        most_frequent = np.bincount(train, minlength=problem.heads).argmax()
+        return np.tile(np.eye(problem.heads)[most_frequent], (count, 1))
     return np.tile(np.where(train.mean(0) > 0.5, 1.0, -1.0), (count, 1))
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average precision (B,) of scores (N,) for weights (B, N) of the rows; nan without a yes."""
+    """Average precision (B,) of scores (N,) for row weights (B, N); nan without a positive."""
     order = np.argsort(-scores, kind="stable")
-    ranked, yes = scores[order], truth[order]
+    ranked, positive = scores[order], truth[order]
     weighted = weights[:, order]
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # equal scores count at once
-    hits = np.cumsum(weighted * yes, axis=1, dtype=np.float64)[:, ends]
-    seen = np.cumsum(weighted, axis=1, dtype=np.float64)[:, ends]
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # ties share a threshold
+    hits = np.cumsum(weighted * positive, axis=1, dtype=np.float64)[:, ends]
+    retrieved = np.cumsum(weighted, axis=1, dtype=np.float64)[:, ends]
     gained = np.diff(hits, axis=1, prepend=0)
-    total = hits[:, -1]
-    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return _ratio((precision * gained).sum(1), total)
+    precision = np.divide(hits, retrieved, out=np.zeros_like(hits), where=retrieved > 0)
+    return _ratio((precision * gained).sum(1), hits[:, -1])
 
 
-def _heads(logits: np.ndarray, truth: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(zip(logits.T, truth.T, strict=True))
+def _of_classes(
+    logits: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Each metric for each row of ``weights``: (B,)."""
+    truth = np.eye(logits.shape[1], dtype=bool)[targets]
+    right = (logits.argmax(1) == targets)[:, None]
+    recall = _ratio(weights @ (right & truth), weights @ truth)
+    with np.errstate(invalid="ignore"):
+        return {
+            "accuracy": (weights @ right / len(targets))[:, 0],
+            "balanced_accuracy": np.nanmean(recall, axis=1),
+            "average_precision": np.nanmean(_precisions(logits, truth, weights), axis=1),
+        }
+
+
+def _of_attributes(
+    logits: np.ndarray, truth: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Each metric for each row of ``weights`` and each attribute: (B, A)."""
+    predicted = logits > 0
+    recall = _ratio(weights @ (predicted & truth), weights @ truth)
+    specificity = _ratio(weights @ (~predicted & ~truth), weights @ ~truth)
+    return {
+        "accuracy": weights @ (predicted == truth) / len(truth),
+        "balanced_accuracy": (recall + specificity) / 2,
+        "average_precision": _precisions(logits, truth, weights),
+    }
+
+
+def _precisions(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    heads = zip(logits.T, truth.T, strict=True)
+    return np.stack([average_precision(s, t, weights) for s, t in heads], axis=1)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
 
 
-def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    known = ~np.isnan(values[0])  # an attribute that no test image has cannot be scored
-    return values[:, known].mean(1) if known.any() else values[:, 0]
+def _mean(values: np.ndarray) -> np.ndarray:
+    defined = ~np.isnan(values[0])  # an attribute that no test image has cannot be scored
+    return values[:, defined].mean(1) if defined.any() else values[:, 0]
 
 
 def _interval(drawn: np.ndarray) -> Score:
-    others = drawn[1:][~np.isnan(drawn[1:])]
-    low, high = np.percentile(others, (2.5, 97.5)) if len(others) else (np.nan, np.nan)
+    bootstrapped = drawn[1:][~np.isnan(drawn[1:])]
+    nothing = (np.nan, np.nan)
+    low, high = np.percentile(bootstrapped, (2.5, 97.5)) if len(bootstrapped) else nothing
     return Score(float(drawn[0]), float(low), float(high))
