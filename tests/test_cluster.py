@@ -77,7 +77,8 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["predict=nowhere"], "There are no clusters in"),
+        (["predict=nowhere"], "predict=nowhere is not a directory"),
+        (["predict=."], "There are no clusters in"),
         (["clustering.attributes=[Smilling]"], "no Smilling; they have: "),
         (["clustering.k=-1"], "clustering.k must be a whole number"),
         (["dataset.image_size=32"], "was trained with dataset.image_size=16, not 32"),
@@ -132,7 +133,7 @@ def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
     train(f"resume={tmp_path}/run", "trainer.max_epochs=2")
     status, output = run(cluster, ckpt, *SMALL, *options)
     assert status == 2
-    assert "cluster anew" in output
+    assert "cluster again" in output
 
 
 def test_classes_are_no_quantities():

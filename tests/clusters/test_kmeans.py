@@ -4,7 +4,7 @@ from scipy.stats import fisher_exact
 from sklearn.datasets import make_blobs
 
 from facegan.clusters import kmeans
-from facegan.clusters.kmeans import Clusters
+from facegan.clusters.kmeans import Clustering
 from facegan.clusters.map import embed
 from facegan.clusters.scores import (
     SIGNIFICANT,
@@ -90,7 +90,7 @@ def test_alignment_undoes_a_permutation_of_the_numbers():
     points, truth = blobs()
     renumbered = np.array([2, 0, 3, 1])[truth]
     centroids = np.stack([points[renumbered == i].mean(0) for i in range(4)])
-    aligned = kmeans.align(Clusters(centroids, renumbered, 0.0), truth)
+    aligned = kmeans.align(Clustering(centroids, renumbered, 0.0), truth)
     assert np.array_equal(aligned.assignments, truth)
     assert np.allclose(aligned.centroids[1], points[truth == 1].mean(0), atol=1e-5)
 
@@ -144,7 +144,7 @@ def test_lift_and_significance_by_hand():
     # 100 images, 30 smile; of the 20 in cluster 1, 15 do.
     smiling = np.array([1] * 15 + [0] * 5 + [1] * 15 + [0] * 65)
     assignments = np.array([1] * 20 + [0] * 80)
-    clusters = Clusters(np.zeros((2, 1)), assignments, 0.0)
+    clusters = Clustering(np.zeros((2, 1)), assignments, 0.0)
     found = associations(clusters, labels(smiling, "Smiling"))
     assert [(a.cluster, a.size, a.count) for a in found] == [(0, 80, 15), (1, 20, 15)]
     assert found[1].prevalence == 0.75
@@ -158,7 +158,7 @@ def test_lift_and_significance_by_hand():
 
 def test_chance_is_rarely_called_typical():
     rng = np.random.default_rng(0)
-    clusters = Clusters(np.zeros((10, 1)), rng.integers(0, 10, 2000), 0.0)
+    clusters = Clustering(np.zeros((10, 1)), rng.integers(0, 10, 2000), 0.0)
     values = rng.integers(0, 2, (2000, 40))
     found = associations(clusters, labels(values, *(f"a{i}" for i in range(40))))
     assert len(found) == 400
@@ -166,7 +166,7 @@ def test_chance_is_rarely_called_typical():
 
 
 def test_attributes_that_all_or_none_have_say_nothing():
-    clusters = Clusters(np.zeros((2, 1)), np.array([0, 1, 0, 1]), 0.0)
+    clusters = Clustering(np.zeros((2, 1)), np.array([0, 1, 0, 1]), 0.0)
     assert associations(clusters, labels(np.ones(4, int), "Male")) == []
 
 
