@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from facegan import cluster, sample
+from facegan.data.packing.store import Store
 from facegan.files import read_csv
+from facegan.pictures.sheets import picture
 
 Run = Callable[..., tuple[int, str]]
 
@@ -31,7 +34,8 @@ def test_a_run_is_clustered_on_the_data_it_was_trained_on(run: Run, trained: Pat
     assert "| Smiling | " in output
     assert json.loads((out / "metrics.json").read_text())["data"] == "synthetic"
     for name in ("sheet.png", "map.png"):
-        assert Image.open(out / name).width > 100
+        with Image.open(out / name) as image:
+            assert len(image.getcolors(1 << 24)) > 100
     assert {row["attribute"] for row in read_csv(out / "attributes.csv")} >= {"Smiling", "Male"}
 
 
@@ -46,15 +50,10 @@ def test_single_settings_of_the_data_can_be_changed(run: Run, trained: Path, tmp
 def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
     run: Run, trained: Path, data_dir: Path, tmp_path: Path
 ):
-    from facegan.data.packing.store import Store
-    from facegan.pictures.sheets import picture
-
     run(cluster, f"ckpt={trained}", *SMALL)
     out = trained / "clusters" / "last"
-    known = {row["name"]: row for row in read_csv(out / "assignments.csv")}
+    clustered = {row["name"]: row for row in read_csv(out / "assignments.csv")}
     store = next(s for s in map(Store, data_dir.glob("synthetic-16px-*")) if len(s) == 200)
-    import torch
-
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for row in range(10):
@@ -66,10 +65,11 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
     predicted = read_csv(out / "predictions.csv")
     assert len(predicted) == 10
     for row in predicted:
-        expected = known[row["name"].removesuffix(".png")]
+        expected = clustered[row["name"].removesuffix(".png")]
         assert row["cluster"] == expected["cluster"]
         assert float(row["distance"]) == pytest.approx(float(expected["distance"]), abs=1e-3)
-    assert Image.open(out / "predictions.png").width > 100
+    with Image.open(out / "predictions.png") as sheet:
+        assert len(sheet.getcolors(1 << 24)) > 100
     run(cluster, f"ckpt={trained}", *SMALL)
     assert not list(out.glob("predictions.*"))  # into clusters that are no more
 
@@ -77,7 +77,8 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["predict=nowhere"], "There are no clusters in"),
+        (["predict=nowhere"], "predict=nowhere is not a directory"),
+        (["predict=."], "There are no clusters in"),
         (["clustering.attributes=[Smilling]"], "no Smilling; they have: "),
         (["clustering.k=-1"], "clustering.k must be a whole number"),
         (["dataset.image_size=32"], "was trained with dataset.image_size=16, not 32"),
@@ -120,7 +121,7 @@ def test_attributes_cannot_be_predicted(run: Run, trained: Path):
 
 
 @pytest.mark.slow
-def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
+def test_a_network_without_batch_norm_predicts_and_a_later_checkpoint_is_refused(
     train: Run, run: Run, tmp_path: Path
 ):
     train("model.norm_d=group", "trainer.max_epochs=1")
@@ -132,14 +133,26 @@ def test_a_network_without_batch_norm_predicts_too_and_a_later_one_is_told(
     train(f"resume={tmp_path}/run", "trainer.max_epochs=2")
     status, output = run(cluster, ckpt, *SMALL, *options)
     assert status == 2
-    assert "cluster anew" in output
+    assert "cluster again" in output
 
 
-def test_classes_are_no_quantities():
-    from facegan.clusters.points import read_points
-    from facegan.clusters.settings import ClusterSettings
-    from facegan.data.labels import Labels
+@pytest.mark.slow
+def test_another_run_with_as_many_images_seen_is_refused(
+    train: Run, run: Run, trained: Path, tmp_path: Path
+):
+    more = ["dataset.n=200", "trainer.max_epochs=1", "callbacks=[checkpoints]", "seed=1"]
+    train(*more, f"hydra.run.dir={tmp_path}/other")
+    run(cluster, f"ckpt={trained}", *SMALL)
+    out = trained / "clusters" / "last"
+    status, output = run(cluster, f"ckpt={tmp_path}/other", f"predict={tmp_path}", f"out={out}")
+    assert status == 2
+    assert "are not those whose features were clustered" in output
 
-    labels = Labels(np.array([[0], [2], [1], [2]]), ["digit"])
-    points = read_points(ClusterSettings(space="attributes"), None, None, np.arange(4), labels).real
-    assert points.tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]]
+
+def test_out_that_cannot_be_written_is_refused(run: Run, trained: Path, tmp_path: Path):
+    (tmp_path / "file").touch()
+    for _ in range(2):  # the second command in a process, too, ends in a sentence
+        status, output = run(cluster, f"ckpt={trained}", *SMALL, f"out={tmp_path}/file/out")
+        assert status == 2
+        assert "Nothing can be written to" in output
+        assert "Traceback" not in output

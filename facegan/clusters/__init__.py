@@ -1,1 +1,1 @@
-"""k-means on what the discriminator sees."""
+"""k-means on discriminator features: settings, clusters, scores, reports, saved clusters."""

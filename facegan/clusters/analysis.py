@@ -1,10 +1,10 @@
-"""One clustering with everything that is reported about it."""
+"""A clustering with its scores, typical attributes and coverage by generated images."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from facegan.clusters.kmeans import Clusters, k_means
+from facegan.clusters.kmeans import Clustering, k_means
 from facegan.clusters.scores import (
     Association,
     Coverage,
@@ -18,19 +18,29 @@ from facegan.data.labels import Labels
 
 
 @dataclass(frozen=True)
-class Result:
-    """One clustering of some images, with everything that is read from it."""
+class Analysis:
+    """A clustering of real images and everything that is reported about it.
 
-    clusters: Clusters
+    Attributes:
+        clusters: of the real images.
+        points: (N, c), the clustered points.
+        labels: (N, L), of the real images.
+        scores: see :func:`facegan.clusters.scores.scores`.
+        associations: of every cluster with every attribute.
+        generated: (M,) nearest cluster of each generated image; may be empty.
+        coverage: real against generated images; ``None`` without generated images.
+    """
+
+    clusters: Clustering
     points: np.ndarray
     labels: Labels
     scores: dict[str, float]
     associations: list[Association]
-    generated: np.ndarray  # the cluster of each generated image; may be empty
+    generated: np.ndarray
     coverage: Coverage | None
 
     def typical(self, cluster: int) -> list[str]:
-        """``["Smiling x1.6", "Blond_Hair x1.4"]``; empty where nothing is typical."""
+        """Over-represented attributes: ``["Smiling x1.6", "Blond_Hair x1.4"]``; may be empty."""
         return [str(found) for found in most_typical(self.associations, cluster)]
 
 
@@ -40,17 +50,17 @@ def analyse(
     settings: ClusterSettings,
     previous: np.ndarray | None = None,
     generated: np.ndarray | None = None,
-) -> Result:
+) -> Analysis:
     """Cluster ``points`` (N, c) and score the clusters.
 
-    ``previous``: assignments (N,) to go on from. ``generated``: points (M, c) of generated images.
+    ``previous``: assignments (N,) to start from. ``generated``: points (M, c) of generated images.
     """
     clusters = k_means(points, settings.k, previous, settings.seed)
     values = scores(points, clusters, labels, previous, settings.seed)
-    fallen, covered = np.zeros(0, np.int64), None
+    assigned, covered = np.zeros(0, np.int64), None
     if generated is not None and len(generated):
-        fallen = clusters.assign(generated)
-        covered = coverage(clusters.sizes, np.bincount(fallen, minlength=clusters.k))
+        assigned = clusters.assign(generated)
+        covered = coverage(clusters.sizes, np.bincount(assigned, minlength=clusters.k))
         values |= covered.scores()
     found = associations(clusters, labels)
-    return Result(clusters, points, labels, values, found, fallen, covered)
+    return Analysis(clusters, points, labels, values, found, assigned, covered)

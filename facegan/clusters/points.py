@@ -1,27 +1,31 @@
-"""Images as points to cluster: what the callback and ``facegan.cluster`` share."""
+"""Images as points for k-means: shared by the callback and by ``facegan.cluster``."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facegan.clusters.settings import ClusterSettings
 from facegan.data.labels import Labels, choose_labels
-from facegan.errors import expect
+from facegan.data.module import ImageDataModule
+from facegan.errors import InputError
 from facegan.features.reading import CALIBRATION_IMAGES, calibrated, reader
 from facegan.features.reduction import Reduction, reduce
-from facegan.features.stream import Ranks, stream, with_progress
-from facegan.gan.latents import sample_latents
+from facegan.features.stream import Ranks, RawImages, stream, with_progress
+from facegan.gan.gan import GAN
 from facegan.pictures.scaling import to_uint8
 from facegan.seeds import mix_seed
 
+GENERATED_STREAM = 2  # latents of seed s are those of mix_seed(s, 2)
 
-def chosen_labels(data: Any, rows: np.ndarray, settings: ClusterSettings) -> Labels:
-    """The labels (len(rows), L) of ``clustering.attributes``."""
+
+def chosen_labels(data: ImageDataModule, rows: np.ndarray, settings: ClusterSettings) -> Labels:
+    """The labels (len(rows), L) of ``clustering.attributes``.
+
+    Raises InputError for unknown names, or where ``space=attributes`` has no labels to cluster.
+    """
     store = data.store
     labels = choose_labels(
         "clustering.attributes",
@@ -30,72 +34,65 @@ def chosen_labels(data: Any, rows: np.ndarray, settings: ClusterSettings) -> Lab
         store.labels[rows].astype(np.int64),
         store.class_names,
     )
-    expect(
-        settings.space != "attributes" or bool(labels.names),
-        f"clustering.space=attributes needs labels, and {data.name} has none: "
-        "use clustering.space=features.",
-    )
+    if settings.space == "attributes" and not labels.names:
+        raise InputError(
+            f"clustering.space=attributes needs labels, and {data.name} has none: "
+            "use clustering.space=features."
+        )
     return labels
 
 
-@dataclass
+@dataclass(frozen=True)
 class Points:
-    """Real images (N, c) and generated ones (M, c) as points, and how they became that.
+    """Real images (N, c) and generated ones (M, c) as points.
 
-    ``images_of`` shows generated ones by number, uint8. ``reduction`` and ``network`` are ``None``
-    where they had no part in it.
+    Attributes:
+        images_of: generated images as uint8, by number; ``None`` without generated images.
+        reduction: from vectors to points; ``None`` for ``space=attributes``.
+        network: the calibrated discriminator; ``None`` unless ``space=features``.
     """
 
     real: np.ndarray
     generated: np.ndarray
-    images_of: Callable[[np.ndarray], Tensor] | None = None
+    images_of: RawImages | None = None
     reduction: Reduction | None = None
-    network: torch.nn.Module | None = None
+    network: nn.Module | None = None
 
 
 def read_points(
     settings: ClusterSettings,
-    data: Any,
-    gan: Any,
+    data: ImageDataModule,
+    gan: GAN,
     rows: np.ndarray,
     labels: Labels,
     ranks: Ranks | None = None,
     quiet: bool = False,
 ) -> Points:
-    """Turn ``rows`` of ``data``, and images of the generator, into points to cluster.
+    """Turn ``rows`` of ``data``, and images of the generator, into points.
 
-    Every one of ``ranks`` has to call it, and all get the same.
+    With ``ranks`` every rank must call it, and all get the same points.
     """
     if settings.space == "attributes":
-        # A class is one of many, not a quantity: a column for each.
+        # A class is a category, not a quantity: one column per class.
         return Points(labels.binary()[1].astype(np.float32), np.zeros((0, 1)))
     real_images = partial(data.images, device=gan.device)
     network = None
     if settings.space == "features":
-        known = data.subset("train", CALIBRATION_IMAGES, settings.seed)
-        network = calibrated(gan.discriminator, real_images, known)
+        train_rows = data.subset("train", CALIBRATION_IMAGES, settings.seed)
+        network = calibrated(gan.discriminator, real_images, train_rows)
     read = reader(settings.space, network, settings.layers)
-    vectors = stream(read, real_images, rows, ranks)
-    reduction, points = reduce(
-        with_progress(vectors, rows, "Clustering", quiet),
-        len(rows),
-        settings.components,
-        seed=settings.seed,
-    )
+    vectors = with_progress(stream(read, real_images, rows, ranks), rows, "Clustering", quiet)
+    reduction, real = reduce(vectors, len(rows), settings.components, seed=settings.seed)
     if not settings.generated:
-        nothing = np.zeros((0, points.shape[1]))
-        return Points(points.numpy(), nothing, None, reduction, network)
-    z = sample_latents(settings.generated, gan.settings.latent_dim, mix_seed(settings.seed, 2))
+        return Points(real.numpy(), np.zeros((0, real.shape[1])), None, reduction, network)
 
-    def faces(numbers: np.ndarray) -> Tensor:
-        return gan.sample(z[numbers])
-
-    numbers = np.arange(len(z))
-    drawn = stream(read, faces, numbers, ranks)
-    chunks = with_progress(drawn, numbers, "Clustering generated images", quiet)
+    generated_images = gan.images_of(settings.generated, mix_seed(settings.seed, GENERATED_STREAM))
+    numbers = np.arange(settings.generated)
+    vectors = stream(read, generated_images, numbers, ranks)
+    chunks = with_progress(vectors, numbers, "Clustering generated images", quiet)
     generated = torch.cat([reduction(chunk.cpu()) for chunk in chunks])
 
-    def shown(numbers: np.ndarray) -> Tensor:
-        return to_uint8(faces(numbers)).cpu()
+    def images_of(numbers: np.ndarray) -> Tensor:
+        return to_uint8(generated_images(numbers)).cpu()
 
-    return Points(points.numpy(), generated.numpy(), shown, reduction, network)
+    return Points(real.numpy(), generated.numpy(), images_of, reduction, network)

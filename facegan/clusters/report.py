@@ -1,6 +1,6 @@
-"""What a person looks at after a clustering: contact sheet, map, table, and a short text."""
+"""Contact sheet, map, table and text of a clustering."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,57 +9,60 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from facegan.clusters.analysis import Result
-from facegan.clusters.kmeans import Clusters
+from facegan.clusters.analysis import Analysis
+from facegan.clusters.kmeans import Clustering
 from facegan.clusters.scores import SIGNIFICANT, Association
+from facegan.features.stream import RawImages
 from facegan.files import write_csv
 from facegan.pictures import plots
 from facegan.pictures.sheets import captioned, grid, heading, side_by_side
 
-NEAREST, RANDOM, GENERATED = 6, 6, 4  # pictures in a row of the sheet
-MAPPED = 600  # points in the map, where it must be quick
+NEAREST, RANDOM, GENERATED = 6, 6, 4  # images per row of the sheet
+MAPPED = 600  # images in the map after each epoch, where it must be quick
 PANELS = 6  # of the map
 TABLE = list(Association.__dataclass_fields__)
 
-Images = Callable[[np.ndarray], Tensor]  # numbers of images to uint8 (N, C, H, W)
 
+def sheet(analysis: Analysis, real: RawImages, generated: RawImages | None = None) -> Image.Image:
+    """A row per cluster: images nearest to its centroid, random ones, and generated ones.
 
-def sheet(result: Result, real: Images, generated: Images | None = None) -> Image.Image:
-    """A row per cluster: the images nearest to its centre, random ones, generated ones.
-
-    Its caption: number, share of the real (and generated) images, and the attributes most
-    over-represented, each with its lift.
+    The caption gives its number, its share of real (and of generated) images, and the most
+    over-represented attributes with their lift. ``real``, ``generated``: images by number.
     """
+    clusters, covered = analysis.clusters, analysis.coverage
     drawn: Sequence[Tensor] = ()
-    if generated is not None and result.coverage is not None:
-        drawn = _drawn(generated, result.generated, result.clusters.k)
+    if generated is not None and covered is not None:
+        drawn = _by_cluster(generated, analysis.generated, clusters.k)
     captions = []
-    for number, size in enumerate(result.clusters.sizes):
-        caption = f"{number}: {size / len(result.points):.1%}"
-        if drawn and result.coverage is not None:
-            caption += f", generated {result.coverage.generated[number]:.1%}"
-        captions.append("\n".join([caption, *result.typical(number)]))
-    return contact_sheet(result.points, result.clusters, captions, real, drawn)
+    for number, size in enumerate(clusters.sizes):
+        caption = f"{number}: {size / len(analysis.points):.1%}"
+        if drawn and covered is not None:
+            caption += f", generated {covered.generated[number]:.1%}"
+        captions.append("\n".join([caption, *analysis.typical(number)]))
+    return contact_sheet(analysis.points, clusters, captions, real, drawn)
 
 
 def contact_sheet(
     points: np.ndarray,
-    clusters: Clusters,
+    clusters: Clustering,
     captions: Sequence[str],
-    real: Images,
-    drawn: Sequence[Tensor] = (),
+    real: RawImages,
+    generated: Sequence[Tensor] = (),
 ) -> Image.Image:
-    """The rows of :func:`sheet` with any captions; ``drawn``: generated images of each cluster."""
+    """The rows of :func:`sheet` with given captions.
+
+    ``points`` (N, c): what ``clusters`` assigns. ``generated``: uint8 images of each cluster.
+    """
     rng = np.random.default_rng(0)
-    gaps = ((points - clusters.centroids[clusters.assignments]) ** 2).sum(1)
+    distances = clusters.distances(points)
     rows = []
     for number, caption in enumerate(captions):
         members = np.flatnonzero(clusters.assignments == number)
-        order = members[np.argsort(gaps[members], kind="stable")]
+        order = members[np.argsort(distances[members], kind="stable")]
         at_random = rng.permutation(order[NEAREST:])[:RANDOM]
         strips = [_strip(real(order[:NEAREST]), NEAREST), _strip(real(at_random), RANDOM)]
-        if drawn:
-            strips.append(_strip(drawn[number], GENERATED))
+        if generated:
+            strips.append(_strip(generated[number], GENERATED))
         rows.append((caption, side_by_side(strips)))
     titles = ("nearest to the centre", "at random", "generated")
     heads = [heading(text, strip.width) for text, strip in zip(titles, strips, strict=False)]
@@ -67,55 +70,67 @@ def contact_sheet(
     return captioned(rows, size=12)
 
 
-def _drawn(generated: Images, fallen: np.ndarray, k: int) -> Sequence[Tensor]:
-    """Some images of every cluster, in one go: a generator takes as long for four as for 64."""
-    numbers = [np.flatnonzero(fallen == number)[:GENERATED] for number in range(k)]
+def _by_cluster(generated: RawImages, assignments: np.ndarray, k: int) -> Sequence[Tensor]:
+    """Some images of every cluster, generated in one go: blocks of 64 cost as much as four."""
+    numbers = [np.flatnonzero(assignments == number)[:GENERATED] for number in range(k)]
     return generated(np.concatenate(numbers)).split([len(part) for part in numbers])
 
 
 def _strip(images: Tensor, columns: int) -> Image.Image:
-    """A row of ``columns`` places, white where there are fewer images."""
+    """A row of ``columns`` images, white where there are fewer."""
     missing = columns - len(images)
     return grid(F.pad(images, (0, 0, 0, 0, 0, 0, 0, missing), value=255), columns)
 
 
-def attribute_map(result: Result, layout: np.ndarray) -> Image.Image:
-    """The first ``len(layout)`` images at ``layout`` (n, 2), by cluster and by attribute.
+def attribute_map(analysis: Analysis, layout: np.ndarray) -> Image.Image:
+    """The first n images at ``layout`` (n, 2), coloured by cluster and by attribute.
 
-    The attributes shown are the chosen ones, or else those the clusters say most about.
+    The attributes are the chosen ones, or else those with the highest NMI.
     """
     count = len(layout)
-    panels = {"cluster": result.clusters.assignments[:count]}
-    labels = result.labels
-    by_information = sorted(labels.names, key=lambda name: -result.scores[f"nmi/{name}"])
-    for name in (labels.names if labels.combined else by_information)[: PANELS - 1]:
+    panels = {"cluster": analysis.clusters.assignments[:count]}
+    labels = analysis.labels
+    by_nmi = sorted(labels.names, key=lambda name: -analysis.scores[f"nmi/{name}"])
+    for name in (labels.names if labels.combined else by_nmi)[: PANELS - 1]:
         values = labels.values[:count, list(labels.names).index(name)]
         panels[name] = np.array([labels.meaning(name, int(value)) for value in values])
     return plots.scatter(layout, panels)
 
 
-def write_table(result: Result, path: Path) -> None:
-    """``attributes.csv``: a row for each cluster and attribute."""
-    write_csv(path, TABLE, (asdict(found) for found in result.associations))
+def write_table(analysis: Analysis, path: Path) -> None:
+    """Write ``attributes.csv``: a row per cluster and attribute."""
+    write_csv(path, TABLE, (asdict(found) for found in analysis.associations))
 
 
-def unvisited(result: Result) -> str:
-    """A sentence on the clusters of real images that the generator does not reach."""
-    assert result.coverage is not None
-    real, numbers = result.coverage.real, result.coverage.unvisited
+def write_assignments(
+    names: Sequence[str], points: np.ndarray, clusters: Clustering, path: Path
+) -> None:
+    """Write the cluster of each image ``name`` and the distance of its point to the centroid."""
+    found = zip(names, clusters.assignments, clusters.distances(points), strict=True)
+    rows = [
+        {"name": name, "cluster": int(number), "distance": f"{distance:.4f}"}
+        for name, number, distance in sorted(found)
+    ]
+    write_csv(path, ["name", "cluster", "distance"], rows)
+
+
+def unvisited(analysis: Analysis) -> str:
+    """One sentence on the clusters without generated images, the largest of them by name."""
+    assert analysis.coverage is not None
+    real, numbers = analysis.coverage.real, analysis.coverage.unvisited
     largest = max(numbers, key=lambda number: real[number])
-    typical = ", ".join(result.typical(largest))
+    typical = ", ".join(analysis.typical(largest))
     return (
-        f"No generated image falls into {len(numbers)} of {result.clusters.k} clusters, "
+        f"No generated image falls into {len(numbers)} of {analysis.clusters.k} clusters, "
         f"{real[numbers].sum():.0%} of the real images; the largest of them is cluster {largest}"
         f"{f' ({typical})' if typical else ''}: mode collapse?"
     )
 
 
-def text(result: Result, title: str) -> str:
-    """A short report in Markdown: the clusters, and how well they agree with the labels."""
-    clusters, scores, covered = result.clusters, result.scores, result.coverage
-    count = len(result.points)
+def text(analysis: Analysis, title: str) -> str:
+    """A report in Markdown: the clusters, and how well they agree with the labels."""
+    clusters, scores, covered = analysis.clusters, analysis.scores, analysis.coverage
+    count = len(analysis.points)
     lines = [
         f"# {clusters.k} clusters of {count:,} images",
         "",
@@ -126,9 +141,9 @@ def text(result: Result, title: str) -> str:
     ]
     for number, size in enumerate(clusters.sizes):
         share = f" {covered.generated[number]:.1%} |" if covered else ""
-        typical = ", ".join(result.typical(number))
+        typical = ", ".join(analysis.typical(number))
         lines.append(f"| {number} | {size:,} | {size / count:.1%} |{share} {typical} |")
-    if result.associations:
+    if analysis.associations:
         lines += [
             "",
             f"Typical: over-represented at a false discovery rate of {SIGNIFICANT:.0%}.",
@@ -148,5 +163,5 @@ def text(result: Result, title: str) -> str:
             f"Jensen-Shannon divergence {covered.js:.3f} nats.",
         ]
         if covered.unvisited:
-            lines += ["", unvisited(result)]
+            lines += ["", unvisited(analysis)]
     return "\n".join(lines) + "\n"

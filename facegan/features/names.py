@@ -1,8 +1,8 @@
-"""What an extractor is called in the names of metrics."""
+"""Names of extractors in the names of metrics."""
 
-FID_LAYER = 2048  # of Inception: its last one, by its width
+FID_LAYER = 2048  # width of Inception's last layer
 
 
 def network_name(kind: str, layer: int | None = None) -> str:
-    """What ``kind`` is called in scores where its ``layer`` is read; ``None``: the last."""
+    """Name of the extractor ``kind`` read at ``layer``; ``None``: its last."""
     return kind if layer in (None, FID_LAYER) else f"{kind}_{layer}"

@@ -1,21 +1,22 @@
 """PCA of standardised vectors, fitted on a bounded number of rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
-from facegan.errors import expect
+from facegan.errors import InputError
 
 FIT_ROWS = 4096  # 250 MB of DCGAN's 15,360 features at 64 px
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """Vectors (N, d) to points (N, c): standardised, projected on c principal components.
+    """Standardise vectors (N, d) and project them onto c principal components: points (N, c).
 
-    ``points = (vectors - mean) @ matrix``; with d and c at least 1.
+    ``points = (vectors - mean) @ matrix``; d and c are at least 1.
     """
 
     mean: Tensor  # (d,)
@@ -28,20 +29,22 @@ class Reduction:
 def fit_reduction(
     vectors: Tensor, components: int, whiten: bool = True, seed: int = 0
 ) -> tuple[Reduction, Tensor]:
-    """PCA of standardised ``vectors`` (N, d) float32 on a CPU, which are overwritten.
+    """PCA of standardised ``vectors`` (N, d), float32 on the CPU; they are overwritten.
 
-    Returns the reduction and the points (N, c) it makes of these vectors.
+    Returns the reduction and the points (N, c) of these vectors. c is at most ``components``:
+    only directions in which the vectors vary are kept (if all vectors are equal: one, with every
+    point at 0). ``whiten``: each component has variance 1. Randomised (Halko et al. 2011) and
+    reproducible; the global random state does not change.
 
-    At most ``components`` directions are kept, and only those that the vectors vary in (of
-    vectors that are all the same: one, in which every point is 0). ``whiten``: each has variance
-    1. Randomised (Halko et al. 2011) and reproducible; the global random state is left alone.
+    Raises InputError if a vector is not finite.
     """
     count, size = vectors.shape
-    expect(bool(vectors.isfinite().all()), "There are non-finite features: nothing can be read.")
+    if not vectors.isfinite().all():
+        raise InputError("There are non-finite features: they cannot be used.")
     mean = vectors.mean(0)
     vectors -= mean
     deviation = vectors.square().mean(0).sqrt()
-    # A feature that never changes says nothing, whatever rounding makes of it.
+    # A constant feature carries no information, whatever rounding makes of its deviation.
     alive = deviation > 1e-6 * (1 + mean.abs())
     scale = torch.where(alive, 1 / deviation.clamp_min(1e-12), 0.0)
     vectors *= scale
@@ -68,34 +71,35 @@ def reduce(
     seed: int = 0,
     fit_rows: int = FIT_ROWS,
 ) -> tuple[Reduction, Tensor]:
-    """Fit a reduction to the first rows of a stream of vectors and reduce all ``count`` of them.
+    """Fit a reduction on the first rows of a stream of vectors and reduce all ``count`` of them.
 
-    Returns it with the points (count, c), on the CPU. Never more than ``fit_rows`` vectors are
-    held at a time.
+    Returns the reduction and the points (count, c) on the CPU. At most ``fit_rows`` vectors are
+    held in memory at a time. Raises ValueError if the stream has fewer than ``count`` rows.
     """
-    fit_rows = min(fit_rows, count)
-    held: Tensor | None = None
-    filled = 0
-    points: Tensor | None = None  # whole from the start: small pieces would fragment the heap
-    done = 0
-    reduction: Reduction | None = None
-    for chunk in chunks:
-        chunk = chunk.to("cpu", torch.float32)
-        if reduction is None:
-            if held is None:
-                held = torch.empty(fit_rows, chunk.shape[1])
-            take = min(len(chunk), fit_rows - filled)
-            held[filled : filled + take] = chunk[:take]
-            filled += take
-            chunk = chunk[take:]
-            if filled == fit_rows:
-                reduction, first = fit_reduction(held, components, whiten, seed)
-                points = torch.empty(count, first.shape[1])
-                points[: len(first)] = first
-                done, held = len(first), None
-        if reduction is not None and points is not None and len(chunk):
-            points[done : done + len(chunk)] = reduction(chunk)
-            done += len(chunk)
-    assert reduction is not None, "fewer rows came than were announced"
-    assert points is not None
+    vectors = (chunk.to("cpu", torch.float32) for chunk in chunks)
+    first, rest = _first_rows(vectors, min(fit_rows, count))
+    reduction, fitted = fit_reduction(first, components, whiten, seed)
+    del first  # the largest tensor here
+    points = torch.empty(count, fitted.shape[1])  # allocated once: appending fragments the heap
+    done = len(fitted)
+    points[:done] = fitted
+    for chunk in chain([rest], vectors):
+        points[done : done + len(chunk)] = reduction(chunk)
+        done += len(chunk)
+    if done < count:
+        raise ValueError(f"The stream ended after {done} of {count} rows.")
     return reduction, points
+
+
+def _first_rows(chunks: Iterator[Tensor], count: int) -> tuple[Tensor, Tensor]:
+    """The first ``count`` rows of a stream, and what remains of the chunk they end in."""
+    rows, filled = torch.empty(0), 0
+    for chunk in chunks:
+        if filled == 0:
+            rows = torch.empty(count, chunk.shape[1])
+        taken = chunk[: count - filled]
+        rows[filled : filled + len(taken)] = taken
+        filled += len(taken)
+        if filled == count:
+            return rows, chunk[len(taken) :]
+    raise ValueError(f"The stream ended after {filled} of {count} rows.")

@@ -1,4 +1,4 @@
-"""Vectors of many images, read in batches and shared among ranks."""
+"""Vectors of many images, read in batches that ranks share."""
 
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-BATCH = 64  # images read at a time
+BATCH = 64  # images per batch and rank
 
+Images = Callable[[np.ndarray], Tensor]  # numbers (N,) to images in [-1, 1] (N, C, H, W)
+RawImages = Callable[[np.ndarray], Tensor]  # numbers (N,) to uint8 images (N, C, H, W)
 Reader = Callable[[Tensor], Tensor]  # images in [-1, 1] (N, C, H, W) to vectors (N, d)
-Images = Callable[[np.ndarray], Tensor]  # numbers of images to images in [-1, 1]
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes that share the work: ``gather`` stacks a tensor of each to (world, ...)."""
+    """The ranks that share the reading; ``gather`` stacks one tensor per rank to (world, ...)."""
 
     rank: int
     world: int
@@ -29,10 +30,10 @@ def stream(
     rows: np.ndarray,
     ranks: Ranks | None = None,
 ) -> Iterator[Tensor]:
-    """The vectors of ``images_of(rows)``, some batches at a time, in the order of ``rows``.
+    """Yield the vectors of ``images_of(rows)`` in chunks, in the order of ``rows``.
 
-    With ``ranks``, each reads its part of every batch, and all get all of it: every process has
-    to go through the whole stream.
+    With ``ranks``, each rank reads its part of a chunk and all receive the whole chunk, so every
+    rank must consume the whole stream.
     """
     rank, world = (ranks.rank, ranks.world) if ranks else (0, 1)
     for start in range(0, len(rows), BATCH * world):
@@ -41,7 +42,7 @@ def stream(
         if ranks is None or world == 1:
             yield read(images_of(mine))
             continue
-        padded = np.resize(mine if len(mine) else block, BATCH)  # all must hand in as much
+        padded = np.resize(mine if len(mine) else block, BATCH)  # all_gather needs equal shapes
         vectors = ranks.gather(read(images_of(padded)).clone()).flatten(0, 1)
         yield vectors[: len(block)]
 
@@ -49,7 +50,7 @@ def stream(
 def with_progress(
     chunks: Iterator[Tensor], rows: Sized, title: str, quiet: bool = False
 ) -> Iterator[Tensor]:
-    """:func:`stream` of ``rows``, with a bar where there is a terminal, unless ``quiet``."""
+    """The chunks of :func:`stream` with a progress bar, if on a terminal and not ``quiet``."""
     with tqdm(
         total=len(rows), desc=title, unit="img", leave=False, disable=True if quiet else None
     ) as bar:
@@ -66,13 +67,14 @@ def read_all(
     ranks: Ranks | None = None,
     quiet: bool = False,
 ) -> Tensor:
-    """All the vectors (len(rows), d) of :func:`stream`, on the CPU, with a progress bar."""
-    whole: Tensor | None = None  # from the first chunk on: joining chunks would take twice as much
+    """The vectors of :func:`stream` as one tensor (len(rows), d) on the CPU."""
+    vectors: Tensor | None = None
     done = 0
     for chunk in with_progress(stream(read, images_of, rows, ranks), rows, title, quiet):
-        if whole is None:
-            whole = torch.empty(len(rows), *chunk.shape[1:], dtype=chunk.dtype)
-        whole[done : done + len(chunk)] = chunk
+        if vectors is None:  # allocated once: concatenating chunks would need twice the memory
+            vectors = torch.empty(len(rows), *chunk.shape[1:], dtype=chunk.dtype)
+        vectors[done : done + len(chunk)] = chunk
         done += len(chunk)
-    assert whole is not None, "there are no images to read"
-    return whole
+    if vectors is None:
+        raise ValueError("There are no images to read.")
+    return vectors

@@ -1,1 +1,1 @@
-"""Grids, captions and diagrams."""
+"""Conversion to uint8, grids and captions, diagrams."""

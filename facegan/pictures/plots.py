@@ -1,40 +1,56 @@
-"""Diagrams, drawn with matplotlib: each function returns a picture."""
+"""Diagrams drawn with matplotlib: each function returns a picture.
 
-import textwrap
+Names are drawn literally: ``$`` does not start a formula.
+"""
+
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+DPI = 100
+GROUPS = 12  # groups coloured in a scatter plot
+
 
 def margin_of_share(share: np.ndarray, n: int) -> np.ndarray:
-    """Half the width of the 95 % interval of shares of ``n`` draws (binomial, by the normal)."""
+    """Half width of the 95 % interval of shares of ``n`` draws (normal approximation)."""
     return 1.96 * np.sqrt(share * (1 - share) / n)
 
 
-DPI = 100
-
-
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, np.ndarray]:
-    """A figure of ``rows x columns`` panels, ``width x height`` inches each."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: it takes half a second
+    """A figure with axes (rows, columns), each panel ``width x height`` inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second
     from matplotlib.figure import Figure
 
     figure = Figure((width * columns, height * rows), dpi=DPI)
-    FigureCanvasAgg(figure)  # draws without a window
+    FigureCanvasAgg(figure)  # renders without a window
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _drawn(figure: Any) -> Image.Image:
-    figure.canvas.draw()
+def _drawn(figure: Any, tight: bool = True) -> Image.Image:
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box
+        if tight:
+            figure.tight_layout()
+        figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
 
 
-def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image:
-    """Points (N, 2) once per panel, coloured by its values (N,), with a legend of these.
+def _printable(name: object) -> str:
+    """``name`` with ``?`` for the undecodable bytes that names of files can have."""
+    return str(name).encode("utf-8", "replace").decode()
 
-    Values that are strings name groups; at most the twelve largest groups are told apart.
+
+def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image:
+    """Points (N, 2), one panel per title, coloured by its values (N,) with a legend.
+
+    Only the ``GROUPS`` most frequent values have a colour; other points are grey.
     """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -43,18 +59,20 @@ def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image
         axis.set_axis_off()
     for axis, (title, values) in zip(axes.flat, panels.items(), strict=False):
         groups, sizes = np.unique(values, return_counts=True)
-        shown = sorted(groups[np.argsort(-sizes, kind="stable")][:12])
+        shown = sorted(groups[np.argsort(-sizes, kind="stable")][:GROUPS])
         axis.scatter(*points.T, s=4, color="lightgrey")
         for number, group in enumerate(shown):
             colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"
             marker = "o" if number < 10 else "x"
-            name = textwrap.shorten(str(group), 14, placeholder="…")
+            name = _printable(group)
+            name = name if len(name) <= 14 else f"{name[:13]}…"
             axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker, label=name)
-        axis.set_title(title, fontsize=10)
+        axis.set_title(_printable(title), fontsize=10)
         axis.legend(fontsize=6, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
-    # Set by hand: matplotlib's own layouts take seconds.
-    figure.subplots_adjust(0.01, 0.01, 0.92, 0.94, wspace=0.25, hspace=0.1)
-    return _drawn(figure)
+    # Fixed margins: tight_layout takes seconds here.
+    right = 1 - 1 / (4.2 * columns)  # an inch for the legend
+    figure.subplots_adjust(0.01, 0.01, right, 0.94, wspace=0.25, hspace=0.1)
+    return _drawn(figure, tight=False)
 
 
 def curves(
@@ -63,7 +81,9 @@ def curves(
     x_label: str = "images seen",
     logarithmic: bool = False,
 ) -> Image.Image:
-    """One panel per title, one line per name; nan leaves a gap."""
+    """Lines over ``x``: one panel per title, one line per name; nan leaves a gap."""
+    from matplotlib.ticker import LogFormatter
+
     columns = min(3, len(panels))
     figure, axes = _figure(-(-len(panels) // columns), columns, 5.2, 3.6)
     for unused in axes.flat[len(panels) :]:
@@ -71,15 +91,16 @@ def curves(
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
         for number, (name, values) in enumerate(lines.items()):
             style = "-" if number < 10 else "--"
-            axis.plot(x, values, style, marker=".", label=name)
-        axis.set_title(title, fontsize=10)
+            axis.plot(x, values, style, marker=".", label=_printable(name))
+        axis.set_title(_printable(title), fontsize=10)
         axis.set_xlabel(x_label)
         if logarithmic:
             axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(LogFormatter())  # the default writes formulas
+            axis.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
         axis.grid(alpha=0.3)
         if 1 < len(lines) <= 20:
             axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the lines
-    figure.tight_layout()
     return _drawn(figure)
 
 
@@ -88,53 +109,54 @@ def intervals(
     rows: Sequence[str],
     values: Mapping[str, Sequence[tuple[float, float, float]]],
 ) -> Image.Image:
-    """For each row and each named series: a value with its interval (value, low, high)."""
+    """A value with its interval, ``(value, low, high)``, for each row of each named series."""
     figure, axes = _figure(1, 1, 9.5, 1.2 + 0.26 * max(3, len(rows)))
     axis = axes[0, 0]
     y = np.arange(len(rows))
     for number, (name, series) in enumerate(values.items()):
         value, low, high = np.array(series, float).T
         shift = 0.12 * (number - (len(values) - 1) / 2)
-        # Few bootstrapped draws may all lie on one side of the value.
+        # A bootstrap interval of few draws can lie on one side of the value.
         error = np.maximum(0, [value - low, high - value])
         axis.errorbar(value, y + shift, xerr=error, fmt="o", ms=3, lw=1, label=name)
-    axis.set_yticks(y, rows, fontsize=8)
-    axis.set_ylim(len(rows) - 0.4, -0.6)  # from the top down
+    axis.set_yticks(y, [_printable(row) for row in rows], fontsize=8)
+    axis.set_ylim(len(rows) - 0.4, -0.6)  # first row on top
     axis.grid(axis="x", alpha=0.3)
-    axis.set_title(title, fontsize=10)
+    axis.set_title(_printable(title), fontsize=10)
     axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the points
-    figure.tight_layout()
     return _drawn(figure)
 
 
 def prevalence(
     rows: Sequence[str], share: np.ndarray, margin: np.ndarray, name: str, real: Sequence[float]
 ) -> Image.Image:
-    """How common each label is in pictures called ``name``, give or take, beside real images."""
+    """Share of images with each label, ``share`` ± ``margin`` (L,), beside that of ``real`` images.
+
+    ``rows``: the labels; ``name``: of the images that ``share`` is of.
+    """
     series = {
         name: list(zip(share, np.maximum(0, share - margin), share + margin, strict=True)),
         "real": [(value, value, value) for value in real],
     }
-    return intervals("share of images, as the network says", rows, series)
+    return intervals("share of images, as the classifier predicts", rows, series)
 
 
 def bars(title: str, rows: Sequence[str], values: Sequence[float]) -> Image.Image:
-    """A bar for each row, with its value."""
+    """A horizontal bar per row, with its value."""
     lines = sum(max(2, row.count("\n") + 1) for row in rows)
     figure, axes = _figure(1, 1, 9, 1.2 + 0.16 * lines)
     axis = axes[0, 0]
     drawn = axis.barh(range(len(rows)), values)
     axis.bar_label(drawn, fmt=" %.4g", fontsize=8)
-    axis.set_yticks(range(len(rows)), rows, fontsize=8)
+    axis.set_yticks(range(len(rows)), [_printable(row) for row in rows], fontsize=8)
     axis.margins(x=0.12)
     axis.invert_yaxis()
-    axis.set_title(title, fontsize=10)
-    figure.tight_layout()
+    axis.set_title(_printable(title), fontsize=10)
     return _drawn(figure)
 
 
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
-    """Counts (true, predicted), coloured by their share of the row."""
+    """Counts (true, predicted), coloured by their share of the true class."""
     side = 2 + 0.42 * len(names)
     figure, axes = _figure(1, 1, side, side)
     axis = axes[0, 0]
@@ -144,9 +166,9 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
         if matrix[i, j]:
             colour = "white" if share[i, j] > 0.5 else "black"
             axis.text(j, i, f"{matrix[i, j]}", ha="center", va="center", fontsize=7, color=colour)
-    axis.set_xticks(range(len(names)), names, fontsize=8, rotation=90)
-    axis.set_yticks(range(len(names)), names, fontsize=8)
+    ticks = [_printable(name) for name in names]
+    axis.set_xticks(range(len(names)), ticks, fontsize=8, rotation=90)
+    axis.set_yticks(range(len(names)), ticks, fontsize=8)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    figure.tight_layout()
     return _drawn(figure)

@@ -1,4 +1,4 @@
-"""Pictures: the one way from [-1, 1] back to uint8, grids and captioned rows of them."""
+"""Grids of images, captioned sheets, and PNG files with text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +12,17 @@ from torchvision.utils import make_grid
 from facegan.files import replacing
 
 PADDING = 2
-SHEET = "grid.png"  # the first of many pictures, beside them
+SHEET = "grid.png"  # grid of the first pictures in a directory of many
 IMAGES_SEEN = "images_seen"  # key of a PNG's text chunk
 
 
 def picture(image: Tensor) -> Image.Image:
-    """One uint8 image (C, H, W) with 1 or 3 channels as a Pillow image."""
+    """A uint8 image (C, H, W) with 1 or 3 channels as a Pillow image."""
     return to_pil_image(image.cpu())
 
 
 def grid(images: Tensor, columns: int = 8) -> Image.Image:
-    """uint8 images (N, C, H, W), ``columns`` a row, small ones enlarged to about 64 pixels."""
+    """uint8 images (N, C, H, W), ``columns`` per row; small images are enlarged to about 64 px."""
     sheet = make_grid(images.cpu(), nrow=min(columns, len(images)), padding=PADDING)
     scale = max(1, round(64 / images.shape[-1]))
     return picture(sheet).resize(
@@ -31,7 +31,7 @@ def grid(images: Tensor, columns: int = 8) -> Image.Image:
 
 
 def save_png(image: Image.Image, path: Path, **text: object) -> None:
-    """Write a PNG whole or not at all, with ``text`` in its text chunks."""
+    """Write a PNG atomically, with ``text`` as its text chunks."""
     info = PngInfo()
     for key, value in text.items():
         info.add_text(key, str(value))
@@ -46,7 +46,7 @@ def read_text(path: Path) -> dict[str, str]:
 
 
 def captioned(rows: Sequence[tuple[str, Image.Image]], size: int = 16) -> Image.Image:
-    """Strips below each other, each with its caption (of one line or more) on the left."""
+    """Strips in rows, each with its caption (one or more lines of ``size`` px) on the left."""
     font = ImageFont.load_default(size=size)
     lines = [line for caption, _ in rows for line in caption.splitlines()]
     margin = 16 + max((int(font.getlength(line)) for line in lines), default=0)
@@ -63,7 +63,7 @@ def captioned(rows: Sequence[tuple[str, Image.Image]], size: int = 16) -> Image.
 
 
 def heading(text: str, width: int, size: int = 12) -> Image.Image:
-    """A white strip with a line of text, to stand above a picture of ``width`` pixels."""
+    """A white strip, ``width`` px wide, with a line of text: the title of what is below."""
     strip = Image.new("RGB", (width, size + 8), "white")
     font = ImageFont.load_default(size=size)
     ImageDraw.Draw(strip).text((2, size / 2 + 4), text, fill="black", font=font, anchor="lm")
@@ -71,7 +71,7 @@ def heading(text: str, width: int, size: int = 12) -> Image.Image:
 
 
 def side_by_side(strips: Sequence[Image.Image], gap: int = 12) -> Image.Image:
-    """Pictures of one height beside each other, with white between them."""
+    """Pictures in one row, with ``gap`` px of white between them."""
     width = sum(strip.width for strip in strips) + gap * (len(strips) - 1)
     sheet = Image.new("RGB", (width, max(strip.height for strip in strips)), "white")
     left = 0

@@ -5,17 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from facegan.pictures.scaling import to_uint8
-from facegan.pictures.sheets import captioned, grid, save_png
-
-
-def test_every_byte_survives_the_way_to_float_and_back():
-    values = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(to_uint8(values.float() / 127.5 - 1), values)
-
-
-def test_values_outside_are_clipped():
-    assert to_uint8(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
+from facegan.pictures.sheets import captioned, grid, heading, save_png, side_by_side
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -47,3 +37,18 @@ def test_png_is_written_whole_with_its_text(tmp_path: Path):
     save_png(Image.new("L", (3, 3)), path, images_seen=7)
     assert Image.open(path).text == {"images_seen": "7"}
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
+
+
+def test_pictures_stand_side_by_side_with_white_between():
+    row = side_by_side([Image.new("RGB", (10, 8), "red"), Image.new("L", (5, 8), 0)], gap=3)
+    assert row.size == (18, 8)
+    pixels = np.asarray(row)[4]
+    assert (pixels[:10] == [255, 0, 0]).all()
+    assert (pixels[10:13] == 255).all()
+    assert (pixels[13:] == 0).all()
+
+
+def test_a_heading_has_its_text():
+    strip = np.asarray(heading("nearest", 100).convert("L"))
+    assert strip.shape[1] == 100
+    assert strip.min() < 128

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from facegan.clusters import report as cluster_report
-from facegan.clusters.analysis import Result, analyse
+from facegan.clusters.analysis import Analysis, analyse
 from facegan.clusters.map import embed
 from facegan.clusters.points import Points, chosen_labels, read_points
 from facegan.clusters.settings import ClusterSettings
@@ -85,7 +85,7 @@ class Clusters(Measurement):
         return result.scores, {}
 
     def _write(
-        self, trainer: pl.Trainer, result: Result, points: Points, epoch: int, seen: int
+        self, trainer: pl.Trainer, result: Analysis, points: Points, epoch: int, seen: int
     ) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         sheet = cluster_report.sheet(

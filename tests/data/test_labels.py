@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from facegan.data.labels import Labels, choose_labels
+from facegan.errors import InputError
+
+
+def test_names_are_chosen_or_refused_with_the_valid_ones():
+    values = np.arange(6).reshape(2, 3) % 2
+    names = ["Bald", "Smiling", "Young"]
+    chosen = choose_labels("key", ["Young", "Bald"], names, values, {})
+    assert chosen.names == ["Young", "Bald"]
+    assert np.array_equal(chosen.values, values[:, [2, 0]])
+    assert [name for name, _ in chosen.columns()] == ["Young", "Bald", "combination"]
+    with pytest.raises(InputError, match=r"key: .* no Smiley; they have: Bald, Smiling, Young"):
+        choose_labels("key", ["Smiley"], names, values, {})
+    for wrong in ("Bald", []):
+        with pytest.raises(InputError, match=r"key (must be a list|is empty)"):
+            choose_labels("key", wrong, names, values, {})
+    with pytest.raises(InputError, match="no labels"):
+        choose_labels("key", ["Bald"], [], values[:, :0], {})
+
+
+def test_the_combination_tells_apart_what_single_labels_do_not():
+    values = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    columns = dict(Labels(values, ["a", "b"], combined=True).columns())
+    assert len(np.unique(columns["combination"])) == 4
+
+
+def test_classes_become_columns_and_attributes_stay_one():
+    values = np.array([[0, 1], [2, 0], [2, 1]])
+    names, columns = Labels(values, ["class", "Bald"], {"class": ["cat", "dog", "owl"]}).binary()
+    assert names == ["class=cat", "class=owl", "Bald"]
+    assert columns.astype(int).tolist() == [[1, 0, 1], [0, 1, 0], [0, 1, 1]]
