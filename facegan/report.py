@@ -1,25 +1,37 @@
-"""The leaderboard of a sweep, made again: ``python -m facegan.report DIR``."""
+"""Make the leaderboard of a sweep again: ``python -m facegan.report dir=SWEEP_DIR``."""
 
-import argparse
-import logging
-import sys
 from pathlib import Path
+from typing import Any
 
-from facegan.errors import FaceganError, expect
-from facegan.pages import leaderboard
+from facegan.cli import run
+from facegan.errors import InputError
+from facegan.quoting import quoted
+
+
+def report(cfg: Any) -> None:
+    """Write table, chart and faces of the sweep in ``cfg.dir`` into that directory."""
+    if cfg.dir is None:
+        raise InputError("Say which sweep to report on: dir=runs/DATASET/sweep_TIME.")
+    directory = Path(str(cfg.dir)).expanduser()
+    if not directory.is_dir():
+        raise InputError(f"dir={directory} is not a directory.")
+
+    from facegan.pages.leaderboard import write_leaderboard  # needs torch, --help does not
+
+    write_leaderboard(directory)
+
+
+def with_named_directory(arguments: list[str]) -> list[str]:
+    """``facegan.report SWEEP_DIR`` is short for ``facegan.report dir=SWEEP_DIR``."""
+    named = []
+    for argument in arguments:
+        is_path = not argument.startswith("-") and "=" not in argument
+        named.append(f"dir={quoted(argument)}" if is_path else argument)
+    return named
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="facegan.report", description=__doc__.replace("``", ""))
-    parser.add_argument("directory", type=Path, metavar="DIR", help="runs/DATASET/sweep_TIME")
-    directory = parser.parse_args().directory
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    try:
-        expect(directory.is_dir(), f"{directory} is not a directory.")
-        leaderboard.write(directory)
-    except FaceganError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+    run.run(report, "report", with_named_directory)
 
 
 if __name__ == "__main__":

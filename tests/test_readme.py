@@ -1,45 +1,181 @@
-"""What the README tells people to type is there."""
+"""What the README tells people to type works, with tiny sizes appended, and can be pasted."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import hydra
 import pytest
 
 from facegan.cli.conf import CONF_DIR
+from tests.data.fakes import FakeCelebA, jpeg, write_mnist
 
 ROOT = Path(__file__).parents[1]
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("experiments/**/README.md")]
-LINES = [
-    line.split("#")[0].strip()
-    for path in DOCS
-    for block in re.findall(r"```(?:sh)?\n(.*?)```", path.read_text(), re.DOTALL)
-    for line in block.replace("\\\n", " ").splitlines()
+README = ROOT / "README.md"
+DOCS = [README, ROOT / "CONTRIBUTING.md", *ROOT.glob("experiments/**/README.md")]
+
+
+def shell_lines(path: Path) -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line]
+
+
+COMMANDS = [line for line in shell_lines(README) if "-m facegan." in line]
+ALL_COMMANDS = [line for path in DOCS for line in shell_lines(path) if "-m facegan." in line]
+
+# Appended to a command, so that it takes seconds. What a machine without a GPU cannot run is
+# replaced: the later of two values of a key counts.
+SMALL_DATA = ["dataset.image_size=16", "dataset.batch_size=4", "dataset.limit=16"]
+SMALL_TRAINING = [
+    *SMALL_DATA,
+    *("model.width_g=4", "model.width_d=4", "model.latent_dim=8"),
+    *("trainer.accelerator=cpu", "trainer.max_epochs=2", "trainer.precision=32-true"),
+    *("trainer.enable_progress_bar=false", "clustering.k=3", "clustering.n=16"),
+    *("clustering.generated=8", "quality.n=16", "quality.real=16"),
 ]
+SMALL = {
+    "train": SMALL_TRAINING,
+    "sample": ["n=4"],
+    "cluster": ["clustering.k=3", "clustering.n=16", "clustering.generated=8"],
+    "classify": [
+        "classify.components=4",
+        "classify.references=[majority,pixels]",
+        "cnn.max_epochs=1",
+    ],
+    "evaluate": ["n=16", "real=16", "metrics=[kd,prdc]"],
+    "report": [],
+}
+FEWER = {  # of what a command asks for
+    "trainer.devices=4": ["trainer.devices=2"],
+    "sweep=losses": ["hydra.sweeper.params.model=dcgan,lsgan", "hydra.sweeper.params.seed=0"],
+    "hydra.launcher.n_jobs=4": ["hydra.launcher.n_jobs=2"],
+    "hydra.sweeper.n_trials=20": ["hydra.sweeper.n_trials=2"],
+}
 
 
-@pytest.mark.parametrize(
-    "line", [line for line in LINES if "-m facegan." in line and "facegan.report" not in line]
-)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with CelebA, pictures, a finished run and a sweep, all tiny."""
+    directory = tmp_path_factory.mktemp("readme")
+    FakeCelebA(list(range(1, 61))).write(directory / "celeba")
+    write_mnist(directory / "mnist")
+    (directory / "pictures").mkdir()
+    for number in range(24):
+        (directory / "pictures" / f"{number}.jpg").write_bytes(jpeg(number, (40, 40)))
+    data = ["dataset=celeba", f"dataset.root={directory / 'celeba'}"]
+    facegan(
+        "train", *data, *SMALL_TRAINING, "trainer.max_epochs=1", "hydra.run.dir=run", at=directory
+    )
+    light = ["callbacks=[checkpoints,samples]", "objective.metric=loss/g"]
+    facegan(
+        *("train", "-m", "model.lr_g=1e-4,2e-4", *SMALL_TRAINING, *light, "dataset.n=40"),
+        *("hydra.sweep.dir=sweep",),
+        at=directory,
+    )
+    classify = ["ckpt=run", "classify.probe=cnn", "cnn.max_epochs=1"]
+    facegan("classify", *classify, at=directory)  # the network that label= needs
+    return directory
+
+
+def facegan(module: str, *arguments: str, at: Path, program: tuple[str, ...] = ()) -> str:
+    program = program or (sys.executable,)
+    command = [*program, "-m", f"facegan.{module}", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        command, cwd=at, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def tiny(line: str, world: Path) -> tuple[tuple[str, ...], str, list[str]]:
+    """The program, the module and the arguments of a README line, made small."""
+    before, _, after = line.partition("-m facegan.")
+    module, *arguments = shlex.split(after)
+    program: tuple[str, ...] = (sys.executable,)
+    if before.startswith("torchrun"):
+        program = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
+    data = world / ("celeba" if "celeba" in line else "pictures")
+    arguments = [
+        argument.replace("DIR", str(data))
+        .replace("RUN", str(world / "run"))
+        .replace("runs/mnist/sweep_TIME", str(world / "sweep"))
+        .replace("trainer=gpu", "trainer=cpu")
+        for argument in arguments
+    ]
+    small = list(SMALL[module])
+    for asked, fewer in FEWER.items():
+        small += fewer if asked in line else []
+    if "dataset=celeba" in line and "dataset.root" not in line:
+        small.append(f"dataset.root={world / 'celeba'}")
+    if "resume=" in line:  # its sizes are saved in the run
+        small = ["trainer.max_epochs=2"]
+    elif module == "train" and "dataset" not in line and "experiment" not in line:
+        small.append("dataset.n=60")
+    if "attributes=[Smiling,Eyeglasses,Male]" in line:
+        small = [override for override in small if not override.startswith("clustering.k=")]
+    if "-m " in after or "sweep=" in line:
+        small += ["callbacks=[checkpoints,samples]", "objective.metric=loss/g"]
+    if "experiment=mnist" in line:
+        small = [o for o in small if "image_size" not in o] + [f"dataset.root={world / 'mnist'}"]
+    return program, module, [*arguments, *small]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_run(line: str, world: Path):
+    if "optuna" in line:
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    program, module, arguments = tiny(line, world)
+    facegan(module, *arguments, at=world, program=program)
+
+
+@pytest.mark.slow
+def test_the_python_example_runs(world: Path):
+    (block,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(block.splitlines()) <= 15
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=world, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", ALL_COMMANDS)
 def test_commands_compose(line: str):
-    module, *overrides = shlex.split(line.split("-m facegan.")[1])
+    module, *overrides = shlex.split(line.split("-m facegan.")[1], comments=True)
     overrides = [o for o in overrides if not o.startswith("-")]
-    if any("," in o and "[" not in o for o in overrides):  # a multirun: its first job
-        overrides = [o.split(",")[0] for o in overrides]
-    config = {"train": "config"}.get(module, module)
+    overrides = [o if "[" in o else o.split(",")[0] for o in overrides]  # a sweep: its first job
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
-        assert hydra.compose(config, overrides)
+        assert hydra.compose({"train": "config"}.get(module, module), overrides)
+
+
+@pytest.mark.parametrize("line", shell_lines(README))
+def test_lines_can_be_pasted_into_any_shell(line: str):
+    """zsh takes comments for arguments and brackets for patterns; PowerShell knows no backslash."""
+    assert "#" not in line
+    assert "\\" not in line
+    for word in re.findall(r"(?:'[^']*'|\S)+", line):
+        assert not (set("[]*?{}$") & set(word)) or word[0] == word[-1] == "'", word
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 220
 
 
 def test_make_targets_exist():
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {line.split()[1] for line in LINES if line.startswith("make ")}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    lines = [line for path in DOCS for line in shell_lines(path)]
+    named = {line.split()[1] for line in lines if line.startswith("make ")}
     assert named
     assert named <= targets
 
 
 def test_files_that_are_linked_exist():
     for path in DOCS:
-        for link in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
+        for link in re.findall(r"\]\((?!http)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / link).exists(), f"{path.name}: {link}"

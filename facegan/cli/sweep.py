@@ -95,6 +95,6 @@ def conclude() -> None:
         and directory is not None
         and any(path.name.isdigit() for path in directory.glob("*"))
     ):
-        from facegan.pages import leaderboard  # here, because it needs torch
+        from facegan.pages.leaderboard import write_leaderboard  # here, because it needs torch
 
-        leaderboard.write(directory)
+        write_leaderboard(directory)

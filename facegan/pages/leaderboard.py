@@ -1,4 +1,4 @@
-"""What came out of a sweep: its jobs in order, as a table, a diagram, and their faces."""
+"""The leaderboard of a sweep: its jobs from best to worst as a table, a chart and their faces."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from facegan.errors import expect
+from facegan.errors import InputError
 from facegan.files import write_csv
 from facegan.pictures import plots
 from facegan.pictures.sheets import captioned, save_png
@@ -21,12 +21,13 @@ from facegan.run_dir import RESULT
 
 log = logging.getLogger(__name__)
 
-FACES = 12  # jobs whose faces are shown, from the best on
+SHOWN_JOBS = 12  # in samples.png, from the best on
+TITLE_WIDTH = 44  # characters per line, which leaves room for a bar beside them
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run of a sweep. ``value`` is ``None`` if it failed, and ``error`` says why."""
+class SweepJob:
+    """One run of a sweep: its directory, its overrides and the content of its ``result.json``."""
 
     run_dir: Path
     overrides: Sequence[str]
@@ -34,7 +35,7 @@ class Job:
 
     @property
     def value(self) -> float | None:
-        """Its objective."""
+        """Its objective; ``None`` if it failed."""
         return self.result.get("objective")
 
     @property
@@ -43,94 +44,134 @@ class Job:
         return "" if self.value is not None else self.result.get("error", "did not end")
 
 
-def jobs_in(sweep_dir: Path) -> list[Job]:
-    """The jobs of a sweep from the best to the worst, failed ones last.
+@dataclass(frozen=True)
+class Leaderboard:
+    """The jobs of a sweep from best to worst, failed ones last.
 
-    Raises InputError if there are none.
+    Attributes:
+        metric: the objective that the jobs are ranked by.
+        varied: for each job, the overrides that not all jobs share.
     """
-    found = []
+
+    jobs: Sequence[SweepJob]
+    metric: str
+    varied: Sequence[Sequence[str]]
+
+    @property
+    def finished(self) -> list[SweepJob]:
+        return [job for job in self.jobs if not job.error]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A table row per job; the columns of varied overrides are named after their keys."""
+        rows = []
+        for place, (job, varied) in enumerate(zip(self.jobs, self.varied, strict=True), start=1):
+            row: dict[str, Any] = {"place": "" if job.error else place}
+            row |= {"job": job.run_dir.name, self.metric: job.value}
+            row |= {key: value for key, _, value in (item.partition("=") for item in varied)}
+            for name in ("seconds", "images_per_second", "epoch"):
+                row[name] = job.result.get(name)
+            rows.append(row | {"run_dir": str(job.run_dir), "error": job.error})
+        return rows
+
+    def chart(self) -> Image.Image:
+        """A bar per finished job."""
+        values = [job.value or 0.0 for job in self.finished]
+        return plots.bars(self.metric, self._titles(), values)
+
+    def faces(self) -> Image.Image | None:
+        """A strip of the last samples of each of the best jobs; ``None`` if they have none."""
+        strips = []
+        for job, title in list(zip(self.finished, self._titles(), strict=True))[:SHOWN_JOBS]:
+            strip = last_samples(job.run_dir)
+            if strip is not None:
+                strips.append((f"{title}\n{self.metric} {job.value:.4g}", strip))
+        return captioned(strips) if strips else None
+
+    def summary(self) -> str:
+        """How many jobs failed and why, and the command of the best one."""
+        failed = [job for job in self.jobs if job.error]
+        lines = [f"{len(self.jobs)} jobs, {len(failed)} of them failed."]
+        lines += [f"  job {job.run_dir.name} failed: {job.error}" for job in failed]
+        if self.finished:
+            best = self.jobs[0]
+            command = [o for o in best.overrides if not o.startswith(("sweep=", "hydra."))]
+            lines += [
+                f"Best: job {best.run_dir.name}, {self.metric} {best.value:.4g}. Its command was:",
+                f"  python -m facegan.train {shlex.join(command)}",
+            ]
+        return "\n".join(lines)
+
+    def _titles(self) -> list[str]:
+        """Number and varied overrides of every finished job, in short lines."""
+        return [
+            _title(job, varied)
+            for job, varied in zip(self.jobs, self.varied, strict=True)
+            if not job.error
+        ]
+
+
+def read_leaderboard(sweep_dir: Path) -> Leaderboard:
+    """The leaderboard of a sweep's directory, which holds one numbered directory per job.
+
+    Raises InputError if there is no job in it.
+    """
     numbered = [path for path in sweep_dir.glob("*") if path.name.isdigit()]
-    for run_dir in sorted(numbered, key=lambda path: int(path.name)):
-        saved = run_dir / ".hydra" / "overrides.yaml"
-        if saved.is_file():
-            overrides = [str(override) for override in yaml.safe_load(saved.read_text()) or []]
-            result = run_dir / RESULT
-            content = json.loads(result.read_text()) if result.is_file() else {}
-            found.append(Job(run_dir, overrides, content))
-    expect(
-        len(found) > 0,
-        f"There is no sweep in {sweep_dir}: its directory holds one numbered directory per job.",
-    )
-    sign = -1 if any(job.result.get("mode") == "max" for job in found) else 1
-    return sorted(found, key=lambda job: (job.value is None, sign * (job.value or 0.0)))
-
-
-def write(sweep_dir: Path) -> None:
-    """``leaderboard.csv``, ``leaderboard.png`` and ``samples.png``; say which job was the best."""
-    jobs = jobs_in(sweep_dir)
+    found = [_read_job(path) for path in sorted(numbered, key=lambda path: int(path.name))]
+    jobs = [job for job in found if job is not None]
+    if not jobs:
+        raise InputError(
+            f"There is no sweep in {sweep_dir}: its directory holds one numbered directory per job."
+        )
+    sign = -1 if any(job.result.get("mode") == "max" for job in jobs) else 1
+    jobs.sort(key=lambda job: (job.value is None, sign * (job.value or 0.0)))
     metric = next((job.result["metric"] for job in jobs if "metric" in job.result), "objective")
     common = set.intersection(*(set(job.overrides) for job in jobs))
-    varied = {job.run_dir: [o for o in job.overrides if o not in common] for job in jobs}
-    rows = []
-    for place, job in enumerate(jobs, start=1):
-        rows.append(
-            {"place": place if not job.error else "", "job": job.run_dir.name, metric: job.value}
-            | {key: value for key, _, value in (o.partition("=") for o in varied[job.run_dir])}
-            | {name: job.result.get(name) for name in ("seconds", "images_per_second", "epoch")}
-            | {"run_dir": str(job.run_dir), "error": job.error}
-        )
-    write_csv(
-        sweep_dir / "leaderboard.csv", list(dict.fromkeys(k for row in rows for k in row)), rows
-    )
-    titles = {job.run_dir: _title(job, varied[job.run_dir]) for job in jobs}
-    ended = [job for job in jobs if not job.error]
-    if ended:
-        values = [job.value or 0.0 for job in ended]
-        chart = plots.bars(metric, [titles[job.run_dir] for job in ended], values)
-        save_png(chart, sweep_dir / "leaderboard.png")
-    strips = [
-        (f"{titles[job.run_dir]}\n{metric} {job.value:.4g}", strip)
-        for job in ended[:FACES]
-        if (strip := _faces(job.run_dir)) is not None
-    ]
-    if strips:
-        save_png(captioned(strips), sweep_dir / "samples.png")
-    _tell(sweep_dir, jobs, metric)
+    varied = [[o for o in job.overrides if o not in common] for job in jobs]
+    return Leaderboard(jobs, metric, varied)
 
 
-def _of_one_run(overrides: Sequence[str]) -> list[str]:
-    """Without what made it a job of a sweep."""
-    return [o for o in overrides if not o.startswith(("sweep=", "hydra."))]
+def write_leaderboard(sweep_dir: Path) -> Leaderboard:
+    """Write ``leaderboard.csv``, ``leaderboard.png`` and ``samples.png`` into ``sweep_dir``.
+
+    Logs which job was the best. Raises InputError if there is no job in it.
+    """
+    board = read_leaderboard(sweep_dir)
+    rows = board.rows()
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    write_csv(sweep_dir / "leaderboard.csv", columns, rows)
+    if board.finished:
+        save_png(board.chart(), sweep_dir / "leaderboard.png")
+    faces = board.faces()
+    if faces is not None:
+        save_png(faces, sweep_dir / "samples.png")
+    log.info("%s\nEverything is in %s", board.summary(), sweep_dir)
+    return board
 
 
-def _title(job: Job, varied: Sequence[str]) -> str:
-    """Its number and what is its own, in lines that leave room for a bar beside them."""
+def last_samples(run_dir: Path) -> Image.Image | None:
+    """The upper quarter of the grid of samples after the last epoch; ``None`` if there is none."""
+    grids = [p for p in (run_dir / "samples").glob("epoch_*.png") if p.stem[6:].isdigit()]
+    if not grids:
+        return None
+    with Image.open(max(grids, key=lambda path: int(path.stem[6:]))) as sheet:
+        return sheet.convert("RGB").crop((0, 0, sheet.width, sheet.height // 4))
+
+
+def _read_job(run_dir: Path) -> SweepJob | None:
+    saved = run_dir / ".hydra" / "overrides.yaml"
+    if not saved.is_file():
+        return None
+    overrides = [str(item) for item in yaml.safe_load(saved.read_text(encoding="utf-8")) or []]
+    result = run_dir / RESULT
+    content = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+    return SweepJob(run_dir, overrides, content)
+
+
+def _title(job: SweepJob, varied: Sequence[str]) -> str:
     words = []
     for override in varied:
         key, _, value = override.lstrip("+").removeprefix("model.").partition("=")
         with contextlib.suppress(ValueError):
             value = f"{float(value):.3g}"
         words.append(f"{key}={value}")
-    return "\n".join(textwrap.wrap(f"{job.run_dir.name}: " + " ".join(words), 44))
-
-
-def _faces(run_dir: Path) -> Image.Image | None:
-    """The upper rows of the last grid of samples."""
-    grids = sorted((run_dir / "samples").glob("epoch_*.png"))
-    if not grids:
-        return None
-    with Image.open(grids[-1]) as sheet:
-        return sheet.convert("RGB").crop((0, 0, sheet.width, sheet.height // 4))
-
-
-def _tell(sweep_dir: Path, jobs: Sequence[Job], metric: str) -> None:
-    failed = [job for job in jobs if job.error]
-    lines = [f"{len(jobs)} jobs, {len(failed)} of them failed. Everything is in {sweep_dir}"]
-    lines += [f"  job {job.run_dir.name} failed: {job.error}" for job in failed]
-    if len(failed) < len(jobs):
-        best = jobs[0]
-        lines += [
-            f"Best: job {best.run_dir.name}, {metric} {best.value:.4g}. Its command was:",
-            f"  python -m facegan.train {shlex.join(_of_one_run(best.overrides))}",
-        ]
-    log.info("\n".join(lines))
+    return "\n".join(textwrap.wrap(f"{job.run_dir.name}: " + " ".join(words), TITLE_WIDTH))

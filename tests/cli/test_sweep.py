@@ -1,7 +1,6 @@
 """Sweeps: their jobs, what becomes of failed ones, and the leaderboard."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -13,11 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from facegan import report
-from facegan.errors import InputError
-from facegan.files import read_csv, write_json
+from facegan.files import read_csv
 from facegan.launch.devices import free_gpus
-from facegan.pages import leaderboard
 from tests.conftest import TINY
 
 Train = Callable[..., tuple[int, str]]
@@ -151,50 +147,6 @@ def test_an_objective_that_is_not_measured_fails_the_job(tmp_path: Path, data_di
     metric = "objective.metric=quality/kd_pixels"
     output = sweep(tmp_path, data_dir, "-m", "seed=1", metric, expected=2)
     assert "is not measured without the callback quality" in output
-
-
-# ---------------------------------------------------------------------- the leaderboard alone
-
-
-def job(directory: Path, number: int, overrides: list[str], **result: object) -> None:
-    run_dir = directory / str(number)
-    (run_dir / ".hydra").mkdir(parents=True)
-    text = "".join(f"- {override}\n" for override in overrides)
-    (run_dir / ".hydra" / "overrides.yaml").write_text(text)
-    if result:
-        write_json(run_dir / "result.json", {"metric": "quality/recall", "mode": "max", **result})
-
-
-def test_the_best_is_first_whatever_the_direction(tmp_path: Path, caplog):
-    job(tmp_path, 0, ["a=1", "b=0.000123456"], objective=0.2, seconds=3.0)
-    job(tmp_path, 1, ["a=1", "b=2", "sweep=optuna"], objective=0.3)
-    job(tmp_path, 2, ["a=1", "b=3"])  # killed
-    with caplog.at_level(logging.INFO):
-        leaderboard.write(tmp_path)
-    rows = read_csv(tmp_path / "leaderboard.csv")
-    assert [row["job"] for row in rows] == ["1", "0", "2"]
-    assert [row["place"] for row in rows] == ["1", "2", ""]
-    assert rows[0]["quality/recall"] == "0.3"
-    assert "a" not in rows[0]  # common to all
-    assert rows[2]["error"] == "did not end"
-    assert "python -m facegan.train a=1 b=2\n" in caplog.text + "\n"
-
-
-def test_a_leaderboard_is_made_again(tmp_path: Path, monkeypatch, capsys):
-    job(tmp_path, 0, ["a=1"], objective=0.2)
-    monkeypatch.setattr(sys, "argv", ["facegan.report", str(tmp_path)])
-    report.main()
-    assert (tmp_path / "leaderboard.png").is_file()
-    monkeypatch.setattr(sys, "argv", ["facegan.report", str(tmp_path / "0")])
-    with pytest.raises(SystemExit) as ended:
-        report.main()
-    assert ended.value.code == 2
-    assert "There is no sweep in" in capsys.readouterr().err
-
-
-def test_no_sweep_no_leaderboard(tmp_path: Path):
-    with pytest.raises(InputError, match="There is no sweep in"):
-        leaderboard.jobs_in(tmp_path)
 
 
 def test_a_run_says_how_it_ended(train: Train, tmp_path: Path):

@@ -72,3 +72,17 @@ class FakeCelebA:
             writer = csv.writer(file)
             writer.writerow(["image_id", *columns])
             writer.writerows([name, *row] for name, row in rows.items())
+
+
+def write_mnist(root: Path, train: int = 5_200, test: int = 100) -> Path:
+    """MNIST's four idx files with random digits; the last 5,000 of train become val."""
+    root.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for part, count in (("train", train), ("t10k", test)):
+        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        header = np.array([0x803, count, 28, 28], ">i4").tobytes()
+        (root / f"{part}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        header = np.array([0x801, count], ">i4").tobytes()
+        (root / f"{part}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    return root
