@@ -1,7 +1,7 @@
 """Writing the rows of a store in several processes.
 
 joblib's loky was tried instead (1.6). Ten seconds after its parent was killed, its workers
-still ran; they stay in memory after a successful run; and in a daemon process it falls back to one process.
+still ran; they stay in memory after a successful run; in a daemon process it falls back to one.
 ``multiprocessing`` imports the caller's main module again in every worker
 (seconds of torch each, endless recursion in a script without a ``__main__`` guard). These workers
 are plain ``python -c`` children: they import what decodes pictures and no torch, and exit when
