@@ -176,10 +176,9 @@ class ImageDataModule(pl.LightningDataModule):
         )
         return together // world
 
-    def train_dataloader(self) -> DataLoader:
-        """Whole batches only, in an order that follows from the seed and the epoch."""
+    def check(self, world: int) -> None:
+        """Raise InputError if there is not one whole training batch for each of ``world``."""
         rows = self.train_rows()
-        world = self.trainer.world_size if self.trainer else 1
         batch_size = self.batch_size_on(world)
         expect(len(rows) > 0, f"{self.name} has no training images: all of it is val and test.")
         share = len(rows) // world
@@ -193,6 +192,13 @@ class ImageDataModule(pl.LightningDataModule):
             f"use dataset.{key}={most} or less"
             + (f", or a larger dataset.limit than {self.limit}." if self.limit else "."),
         )
+
+    def train_dataloader(self) -> DataLoader:
+        """Whole batches only, in an order that follows from the seed and the epoch."""
+        rows = self.train_rows()
+        world = self.trainer.world_size if self.trainer else 1
+        self.check(world)
+        batch_size = self.batch_size_on(world)
         # Lightning keeps a DistributedSampler as it is and tells it the epoch, resumed or not.
         sampler = _ResumedSampler(
             range(len(rows)),  # type: ignore[arg-type]  # only its length is asked for
