@@ -648,7 +648,7 @@ def test_a_home_directory_in_a_path_is_expanded(train, tmp_path: Path, monkeypat
     assert not (tmp_path / "~").exists()
 
 
-@pytest.mark.parametrize("value", ["model.lr_g=-1", "dataset.n=0", "dataset.n=8"])
+@pytest.mark.parametrize("value", ["model.lr_g=-1", "dataset.n=0", "dataset.n=7"])
 def test_a_refused_run_leaves_no_directory(train, tmp_path: Path, value: str):
     status, output = train(value)
     assert status == 2, output

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from facegan.cli.conf import build as build_node
 from facegan.cli.invocation import Invocation
 from facegan.launch.environment import rank, restarted
+from facegan.launch.processes import reconnect
 from facegan.run_dir import last_checkpoint
 from facegan.training.checks import check_precision
 from facegan.training.fit import Experiment
@@ -42,5 +43,6 @@ def build(invocation: Invocation) -> Experiment:
         objective=settings.objective,
         searched=settings.searched,
         sync_batchnorm=trainer.sync_batchnorm,
+        connect=reconnect,
         **record,
     )

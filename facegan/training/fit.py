@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -14,7 +15,6 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from facegan.data.module import ImageDataModule
 from facegan.errors import InputError, came_too_late, interruptible
 from facegan.gan.gan import GAN
-from facegan.launch.processes import reconnect
 from facegan.networks.batch_norm import convert_sync_batchnorm
 from facegan.training.callbacks.checkpoints import SaveOnSignal
 from facegan.training.callbacks.history import History
@@ -28,7 +28,7 @@ from facegan.training.start import OwnEpochs, check_epochs, read_start
 from facegan.training.summary import announce, conclude, write_result
 
 
-def _nothing() -> None:
+def _nothing(*_: Any) -> None:
     pass
 
 
@@ -46,6 +46,7 @@ class Experiment:
         objective: the metric whose best value is the outcome.
         searched: whether a search needs the objective.
         sync_batchnorm: BatchNorm over the batches of all devices together.
+        connect: called with the device before Lightning connects the processes.
         record: called when training starts, after everything was checked.
     """
 
@@ -61,6 +62,7 @@ class Experiment:
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     searched: bool = False
     sync_batchnorm: bool = False
+    connect: Callable[[torch.device], None] = _nothing
     record: Callable[[], None] = _nothing
 
 
@@ -116,6 +118,7 @@ def fit(experiment: Experiment) -> Outcome:
     data.check(trainer.world_size)
     if trainer.is_global_zero:
         announce(model, data, trainer, experiment.run_dir)
+    experiment.connect(trainer.strategy.root_device)
     seconds = _run(trainer, model, data, checkpoint)
     outcome = Outcome(objective.value, objective.epoch, model.images_seen - before, seconds)
     if trainer.is_global_zero:
@@ -138,7 +141,6 @@ def _run(
 ) -> float:
     """Lightning's fit; returns its seconds."""
     began = perf_counter()
-    reconnect(trainer.strategy.root_device)
     path = checkpoint["path"] if checkpoint else None
     try:
         with interruptible(lambda: f"{model.images_seen:,} images seen, and not all of them saved"):

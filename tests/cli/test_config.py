@@ -9,7 +9,8 @@ from pathlib import Path
 
 import hydra
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from facegan import sample as sample_module
