@@ -5,11 +5,20 @@ import re
 import shlex
 from pathlib import Path
 
+_PATH_NAMES = ("root", "weights", "ckpt", "data_dir")
+_PATH_KEYS = ("resume", "resume.dir", "hydra.run.dir", "hydra.sweep.dir", "out", "predict", "label")
+
+
+def is_path(key: str) -> bool:
+    """Whether the value of ``key`` is a path."""
+    return key in (*_PATH_KEYS, "samples") or key.rpartition(".")[2] in _PATH_NAMES
+
 
 def with_quoted_paths(arguments: list[str]) -> list[str]:
-    """Paths of what is there can be given as they are, whatever characters they have.
+    """Quote existing paths, and all values of path keys, where Hydra would read them as else.
 
-    Hydra's grammar stumbles over brackets, commas, or an equals sign. It does not know ``~``.
+    Hydra's grammar rejects brackets, commas, an equals sign and non-ASCII letters, reads digits as
+    a number, and does not know ``~``.
     """
     return [_with_quoted_path(argument) for argument in arguments]
 
@@ -18,20 +27,35 @@ def _with_quoted_path(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if value == "~" or value.startswith("~/"):
         value = str(Path(value).expanduser())
-    plain = re.fullmatch(r"[\w./:-]*", value, re.ASCII) or value[0] in "'\""
+    if argument.startswith("-") or value == "" or value[0] in "'\"":
+        return f"{key}{equals}{value}"
     # Not Path's own, which raises where a long list is no name.
-    if not plain and not argument.startswith("-") and os.path.exists(value):  # noqa: PTH110
+    exists = os.path.exists(value)  # noqa: PTH110
+    odd = not re.fullmatch(r"[\w./:-]*", value, re.ASCII)
+    syntax = re.match(r"[\[{]|\w+\(", value) or re.search(r",|\$\{", value)
+    number = _is_number(value)
+    if (odd and exists) or (is_path(key.lstrip("+")) and (number or (odd and not syntax))):
         value = quoted(value)
     return f"{key}{equals}{value}"
 
 
 def assignment(key: str, path: str | Path) -> str:
     """``key=path`` as it can be pasted into a shell: Hydra wants quotes of its own around some."""
-    if re.fullmatch(r"[\w./:\\-]+", str(path), re.ASCII):
+    if re.fullmatch(r"[\w./:-]+", str(path), re.ASCII) and not _is_number(str(path)):
         return f"{key}={path}"
     return shlex.quote(f"{key}={quoted(str(path))}")
 
 
 def quoted(text: str) -> str:
     """A string as Hydra's command line reads it, whatever is in it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # In quotes, backslashes stand for themselves except before a quote.
+    text = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    return "'" + re.sub(r"(\\+)\Z", r"\1\1", text) + "'"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

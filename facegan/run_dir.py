@@ -1,5 +1,6 @@
 """Where things lie in a run directory, and who may write there."""
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +8,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from facegan.errors import OccupiedError
+from facegan.errors import InputError, OccupiedError, WriteError
+from facegan.quoting import assignment
 
 RESULT = "result.json"  # how the run ended
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def last_checkpoint(run_dir: str | Path) -> Path:
@@ -19,10 +22,10 @@ def last_checkpoint(run_dir: str | Path) -> Path:
 
 @contextmanager
 def reserved(run_dir: str | Path, patience: float = 0) -> Iterator[None]:
-    """Keep other processes from training in ``run_dir``, for as long as this one lives at most.
+    """Lock ``run_dir`` against other trainings; the system releases it when the process ends.
 
-    Raises OccupiedError if one still does after ``patience`` seconds. Where a file system knows no
-    locks (NFS and Lustre can be set up so) nothing is kept.
+    Raises OccupiedError if it is still locked after ``patience`` seconds, WriteError if it cannot
+    be written to. A file system without locks (NFS and Lustre can be set up so) locks nothing.
     """
     lock = FileLock(Path(run_dir) / ".lock", timeout=patience, fallback_to_soft=False)
     try:
@@ -32,26 +35,58 @@ def reserved(run_dir: str | Path, patience: float = 0) -> Iterator[None]:
             f"Another process is training in {run_dir}: wait for its end, or choose another "
             "hydra.run.dir."
         ) from None
-    except (OSError, NotImplementedError):
+    except NotImplementedError:
         pass
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise WriteError(
+                f"Nothing can be written to {run_dir} ({error.strerror}): make room or choose "
+                "another hydra.run.dir."
+            ) from error
     try:
         yield
     finally:
         lock.release()
 
 
+@contextmanager
+def claimed(
+    run_dir: str | Path, resuming: bool, patience: float = 0, keep: bool = False
+) -> Iterator[None]:
+    """Lock ``run_dir`` for one run, and remove it if a new run is refused, unless ``keep``.
+
+    Raises OccupiedError if another run is in it and ``resuming`` is false.
+    """
+    run_dir = Path(run_dir)
+    with reserved(run_dir, patience):
+        # A run killed before its first checkpoint has nothing to resume: it starts anew.
+        last = last_checkpoint(run_dir)  # the best is written before it
+        if not resuming and (last.exists() or (run_dir / RESULT).exists()):
+            raise OccupiedError(
+                f"{run_dir} holds a run already: go on with it "
+                f"({assignment('resume', run_dir)}), or choose another hydra.run.dir."
+            )
+        new = is_new(run_dir)
+        try:
+            yield
+        except InputError:
+            if new and not keep:
+                discard(run_dir)
+            raise
+
+
 def is_new(run_dir: str | Path) -> bool:
-    """Whether there is nothing in it but what Hydra and a lock put there first: empty files."""
+    """Whether it holds nothing but empty files, which Hydra and the lock create."""
     return all(path.is_file() and path.stat().st_size == 0 for path in Path(run_dir).iterdir())
 
 
 def discard(run_dir: str | Path) -> None:
-    """Remove what a new run that was refused has written: its log and its configuration.
+    """Remove the directory of a new run that was refused before its first step.
 
-    What somebody else has put beside it stays, and so do links and the working directory.
+    Files of others beside ours keep it, as do links; the working directory stays.
     """
     path = Path(run_dir)
-    ours = {".hydra", ".lock", "train.log"}
+    ours = {".hydra", ".lock", "train.log", "hparams.yaml", "wandb", "tensorboard"}
     if path.is_symlink() or path.resolve() == Path.cwd():
         return
     if ours.issuperset(file.name for file in path.iterdir()):

@@ -1,18 +1,13 @@
 """Tiny networks on tiny drawn faces: a training takes a second."""
 
-import copy
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-from hydra._internal import defaults_list
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.hydra import Hydra
 
 # More threads would only wait for each other in networks this small; also in processes of tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -46,45 +41,6 @@ def _far_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WANDB_SILENT", "true")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _composed_once() -> Iterator[None]:
-    """Hydra reads and merges the same few trees of files in hundreds of tests: keep them.
-
-    What a test itself overrides is applied as ever. Nor is a configuration composed twice, the
-    first time to read ``hydra.mode``, which is null.
-    """
-    find, merge = (
-        defaults_list._create_defaults_list,
-        ConfigLoaderImpl._compose_config_from_defaults_list,
-    )
-    found: dict[str, tuple[Any, dict[str, Any]]] = {}
-    merged: dict[str, Any] = {}
-
-    def searched(repo: Any) -> list[str]:
-        return [source.path for source in repo.get_sources()]
-
-    def find_once(repo: Any, config_name: str, overrides: Any, **options: Any) -> Any:
-        told = vars(overrides)
-        key = str((config_name, {**told, "config_overrides": None}, options, searched(repo)))
-        if key not in found:
-            found[key] = find(repo, config_name, overrides, **options), dict(told)
-        result, known = found[key]
-        told.update(known | {"config_overrides": told["config_overrides"]})
-        return result
-
-    def merge_once(self: ConfigLoaderImpl, defaults: Any, repo: Any) -> Any:
-        key = str((defaults, searched(repo)))
-        if key not in merged:
-            merged[key] = merge(self, defaults, repo)
-        return copy.deepcopy(merged[key])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
-        patch.setattr(defaults_list, "_create_defaults_list", find_once)
-        patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", merge_once)
-        yield
-
-
 @pytest.fixture
 def run(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -95,7 +51,6 @@ def run(
         arguments = [f"data_dir={data_dir}"] if module.__name__ == "facegan.train" else []
         argv = [module.__name__, *arguments, *overrides]
         monkeypatch.setattr(sys, "argv", argv)
-        monkeypatch.setitem(os.environ, "HYDRA_FULL_ERROR", "")
         capfd.readouterr()
         status = 0
         try:

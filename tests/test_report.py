@@ -34,4 +34,5 @@ def test_what_cannot_be_done_is_one_sentence(
     with pytest.raises(SystemExit) as ended:
         report.main()
     assert ended.value.code == 2
-    assert sentence in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert sentence in output.out + output.err

@@ -1,7 +1,7 @@
 """Where conf/ is, its resolvers, and how a node of it becomes an object."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan.cli.messages import one_line
-from facegan.cli.sweep import direction_of, in_sweep, job_number, sweep_name
+from facegan.cli.sweep import direction_of, first_job, in_sweep, sweep_name
 from facegan.clusters.settings import ClusterSettings
 from facegan.data.settings import (
     CelebASettings,
@@ -28,6 +28,7 @@ from facegan.launch.environment import local_world_size, nodes, run_name
 from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
 from facegan.quality.names import name_of
 from facegan.settings import Settings
+from facegan.training.settings import TrainerSettings, TrainSettings
 
 _PACKAGE = Path(__file__).parent.parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
@@ -44,14 +45,16 @@ SETTINGS: dict[str, type[Settings]] = {
     "classify": ProbeSettings,
     "cnn": NetworkSettings,
     "labelling": LabellingSettings,
+    "train": TrainSettings,
+    "trainer": TrainerSettings,
 }
 
 
 def register() -> None:
     """Give Hydra the resolvers of conf/ and the defaults of every settings class."""
     for name, function in RESOLVERS.items():
-        # run_name: once for a whole sweep, as Hydra's own "now" is.
-        cached = name == "run_name"
+        # Once for a whole sweep, as Hydra's own "now" is.
+        cached = name in ("run_name", "first_job")
         OmegaConf.register_new_resolver(name, function, use_cache=cached, replace=True)
     for name, settings in SETTINGS.items():
         ConfigStore.instance().store(name, settings.defaults(), group="settings")
@@ -64,7 +67,7 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def output_dir() -> str | None:
-    """Where Hydra has this job write, if it is one of Hydra's."""
+    """Hydra's output directory for this job; None outside Hydra."""
     return HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else None
 
 
@@ -83,13 +86,14 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "nodes": nodes,
     "in_sweep": in_sweep,
     "sweep_name": sweep_name,
-    "job_number": job_number,
+    "add": operator.add,
+    "first_job": first_job,
     "direction_of": direction_of,
     "run_name": run_name,
 }
 
 
-def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
+def build(cfg: Mapping[str, Any] | DictConfig, key: str, **arguments: Any) -> Any:
     """Instantiate the node ``key``: lists and dicts become plain ones, errors name the node.
 
     ``arguments`` are added to the node's own. The only call site of ``hydra.utils.instantiate``.

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,8 +12,13 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import OmegaConf
 
 
-def sentence_of(error: Exception, config_name: str, conf_dir: Path) -> str:
-    """What the user can act on, in one sentence, of an error of ours, of Hydra or of the system."""
+def sentence_of(
+    error: Exception, config_name: str, conf_dir: Path, arguments: Sequence[str] = ()
+) -> str:
+    """One sentence the user can act on, for an error of ours, of Hydra or of the system.
+
+    ``arguments`` of the command choose the groups whose keys are suggested.
+    """
     if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         group = group.replace("override ", "")
@@ -25,17 +29,18 @@ def sentence_of(error: Exception, config_name: str, conf_dir: Path) -> str:
             f"{group} can be: {', '.join(options)}."
         )
     if isinstance(error, OverrideParseException):
-        told = error.override
+        text = error.override
         return (
-            f"{told} is not understood: "
-            + ("what" if "=" in told else "write KEY=VALUE, like ckpt=RUN_DIR. What")
+            f"{text} is not understood: "
+            + ("what" if "=" in text else "write KEY=VALUE, like ckpt=RUN_DIR. What")
             + " has brackets, commas or an equals sign in it needs quotes, like "
             "\"dataset.root='Pictures (1)'\"."
         )
     unknown = re.search(r"Could not override '([^']*)'", str(error))
     if unknown:
         key = unknown[1].split("@")[0]
-        return f"There is no configuration key {key}{_nearest(key, _keys(config_name, conf_dir))}"
+        hint = _nearest(key, _keys(config_name, conf_dir, arguments))
+        return f"There is no configuration key {key}{hint}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.strerror}: {error.filename}"
     return one_line(error)
@@ -52,10 +57,10 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else "."
 
 
-def _keys(config_name: str, conf_dir: Path) -> list[str]:
+def _keys(config_name: str, conf_dir: Path, arguments: Sequence[str]) -> list[str]:
     """Every key of the configuration that the command line's valid group choices compose."""
     groups = [path.name for path in conf_dir.iterdir() if path.is_dir()]
-    choices = [a for a in sys.argv[1:] if a.split("=")[0] in groups]
+    choices = [a for a in arguments if a.split("=")[0] in groups]
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir)):
         try:
             cfg = hydra.compose(config_name, choices)

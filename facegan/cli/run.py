@@ -1,115 +1,146 @@
 """Run a command: compose its configuration, and turn errors into sentences."""
 
+import errno
 import functools
 import logging
 import os
 import re
 import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-import yaml
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from facegan.cli import resume
 from facegan.cli.conf import CONF_DIR, register
+from facegan.cli.invocation import Invocation, full_error
 from facegan.cli.messages import sentence_of, shortened
-from facegan.cli.resume import given, told
-from facegan.cli.sweep import conclude, in_sweep, note_failure, raise_if_no_job_succeeded
-from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError, expect
-from facegan.launch.environment import JOB, is_local_rank_zero, rank, started
-from facegan.launch.processes import PEERS_LOST, configuration, report
+from facegan.cli.process_state import arguments_for_hydra, quiet, restored
+from facegan.cli.sweep import concluded, in_sweep, note_failure
+from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError
+from facegan.launch.environment import is_local_rank_zero, rank, started
+from facegan.launch.processes import PEERS_LOST, report
 from facegan.quoting import with_quoted_paths
 
 log = logging.getLogger(__name__)
 
 register()
 
+Arguments = Callable[[list[str]], list[str]]
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # of disks
 
-def run(
-    task: Callable[[DictConfig], Any],
-    config_name: str,
-    complete: Callable[[list[str]], list[str]] = list,
-) -> None:
+
+def run(task: Callable[[Any], Any], config_name: str, complete: Arguments = list) -> None:
     """Run ``task`` on the configuration composed from the command line.
 
     ``complete`` may add to the command line's arguments what follows from them.
     An error the user can act on is printed as one sentence, with a non-zero exit status;
-    ``HYDRA_FULL_ERROR=1`` shows its traceback.
+    ``HYDRA_FULL_ERROR=1`` shows its traceback. The process is left as it was found: environment,
+    ``sys.argv``, warning filters and logging.
     """
-    # Set by us in the process that started this one, if there is one.
-    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" and JOB not in os.environ
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise what it would print in its own words
-    expected = (FaceganError, CompactHydraException, OmegaConfBaseException, OSError)
-    _quieten()
+    # argparse wants all overrides in one piece; people also type -m between them.
+    arguments = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
+    token = full_error.set(os.environ.get("HYDRA_FULL_ERROR") == "1")
+    main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
+    try:
+        with quiet(), _sentences(config_name, arguments, _to_stderr):
+            arguments = _without_log_file(complete(with_quoted_paths(arguments)))
+            with arguments_for_hydra(arguments), concluded():
+                main(_job(task, config_name, arguments))()
+    finally:
+        full_error.reset(token)
 
+
+def run_worker(task: Callable[[Invocation], Any], invocation: Invocation) -> None:
+    """Run the task on what the parent process has composed, without Hydra.
+
+    Errors the user can act on are reported to the parent, which prints them.
+    """
+    token = full_error.set(invocation.full_error)
+    try:
+        with restored(), quiet(_level()), _sentences("config", ()):
+            if rank() == 0:
+                configure_log(OmegaConf.create(invocation.job_logging))
+            task(invocation)
+    except RuntimeError as error:
+        if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
+            raise
+        report(shortened(error), PEERS_LOST)
+        sys.exit(PEERS_LOST)  # another process has died, mostly: the parent knows
+    finally:
+        full_error.reset(token)
+
+
+def _job(
+    task: Callable[[Any], Any], config_name: str, arguments: Sequence[str]
+) -> Callable[[DictConfig], Any]:
+    """The task as Hydra runs it, once or for each job of a sweep, perhaps in another process."""
+
+    # Hydra names the job, and finds what to relaunch, by the function it is given.
+    @functools.wraps(task)
     def job(cfg: DictConfig) -> Any:
-        _quieten()  # also where a launcher runs it in a process of its own
-        if rank() > 0:  # what it has to say the first process has said
-            logging.getLogger("facegan").setLevel(logging.WARNING)
-        try:
-            expect(
-                not (in_sweep() and started()),
-                "A sweep starts the processes of its jobs itself: run it without torchrun or srun "
-                "(for SLURM: hydra/launcher=submitit_slurm).",
-            )
-            return task(cfg)
-        except expected as error:
-            if in_sweep() and not isinstance(error, InterruptedRun):
-                sentence = sentence_of(error, config_name, CONF_DIR)
-                log.error(sentence)
+        with quiet(_level()):
+            if not in_sweep():
+                with _sentences(config_name, arguments, log.error):  # into train.log, too
+                    return task(cfg)
+            try:
+                if started():
+                    raise InputError(
+                        "A sweep starts the processes of its jobs itself: run it without torchrun "
+                        "or srun (for SLURM: hydra/launcher=submitit_slurm)."
+                    )
+                return task(cfg)
+            except InterruptedRun:
+                raise
+            except Exception as error:  # the sweep goes on with its other jobs
+                if _is_expected(error):
+                    sentence = sentence_of(error, config_name, CONF_DIR, arguments)
+                    log.error(sentence)
+                else:  # CUDA out of memory, or a bug: some sweepers go on without a word
+                    sentence = f"{type(error).__name__}: {shortened(error)}"
+                    log.exception("Job %s failed.", cfg.run_dir)
                 if not isinstance(error, OccupiedError):
                     note_failure(Path(cfg.run_dir), sentence)
-                raise  # the sweep goes on with its other jobs
-            if full_error:
                 raise
-            _exit(error, config_name, log.error)  # into train.log, too
-        except Exception as error:  # CUDA out of memory, or a bug
-            if in_sweep():  # some sweepers go on without a word
-                log.exception("Job %s failed.", cfg.run_dir)
-                note_failure(Path(cfg.run_dir), f"{type(error).__name__}: {shortened(error)}")
-            raise
 
-    main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
-    # Hydra names the job, and finds what to relaunch, by the function it is given.
-    job = functools.wraps(task)(job)
+    return job
+
+
+@contextmanager
+def _sentences(
+    config_name: str, arguments: Sequence[str], say: Callable[[str], object] | None = None
+) -> Iterator[None]:
+    """End the process with one sentence and a status on errors that the user can act on.
+
+    ``say`` shows the sentence; ``None``: it is reported to the parent process.
+    """
     try:
-        given = configuration()
-        if given is not None:
-            _run_started(job, given)
-            return
-        # argparse wants all overrides in one piece; people also type -m between them.
-        arguments = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
-        arguments = with_quoted_paths(arguments)
-        sys.argv[1:] = _quiet_beside_the_first(complete(arguments))
-        try:
-            main(job)()
-        except Exception as error:
-            raise_if_no_job_succeeded(error)
-            raise
-        finally:
-            conclude()
-    except expected as error:
-        if full_error:
-            raise
-        _exit(error, config_name, lambda sentence: print(sentence, file=sys.stderr))
+        yield
     except KeyboardInterrupt:
-        if JOB not in os.environ:
+        if say is _to_stderr:
             print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if full_error.get() or not _is_expected(error):
+            raise
+        _exit(error, sentence_of(error, config_name, CONF_DIR, arguments), say)
 
 
-def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> NoReturn:
-    sentence = sentence_of(error, config_name, CONF_DIR)
+def _is_expected(error: Exception) -> bool:
+    """Whether the user can act on it: bugs, and errors of files without a name, cannot be."""
+    ours = (FaceganError, CompactHydraException, OmegaConfBaseException)
+    of_a_file = isinstance(error, OSError) and (error.filename is not None or error.errno in FULL)
+    return isinstance(error, ours) or of_a_file
+
+
+def _exit(error: Exception, sentence: str, say: Callable[[str], object] | None) -> NoReturn:
     status = error.exit_code if isinstance(error, FaceganError) else InputError.exit_code
-    if JOB in os.environ:
+    if say is None:
         report(sentence, status)
     elif rank() == 0:  # the other processes of a machine would repeat it
         print(file=sys.stderr)  # below a progress bar
@@ -119,60 +150,17 @@ def _exit(error: Exception, config_name: str, say: Callable[[str], object]) -> N
     sys.exit(status)
 
 
-def _run_started(job: Callable[[DictConfig], Any], given: str) -> None:
-    """Do what the process that started this one has composed already, without Hydra."""
-    content = yaml.safe_load(given)  # what is told of Hydra is no part of the configuration
-    of_hydra = content.pop("hydra")
-    cfg = OmegaConf.create(content)
-    if rank() == 0:
-        configure_log(OmegaConf.create(of_hydra["job_logging"]))
-    resume.started_with |= {key: of_hydra[key] for key in ("overrides", "hydra", "config")}
-    try:
-        job(cfg)
-    except RuntimeError as error:
-        if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
-            raise
-        report(shortened(error), PEERS_LOST)
-        sys.exit(PEERS_LOST)  # another process has died, mostly: the one that waits knows
+def _to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
-def resolved(cfg: DictConfig) -> str:
-    """``cfg``, its overrides and how its job logs, as YAML that can be read without resolvers."""
-    content: Any = OmegaConf.to_container(cfg, resolve=True)
-    logging_of_job = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
-    of_hydra = {
-        "job_logging": logging_of_job,
-        "overrides": given(),
-        **told(cfg),
-    }
-    return OmegaConf.to_yaml({**content, "hydra": of_hydra})
+def _level() -> int:
+    """Rank 0 logs for all."""
+    return logging.WARNING if rank() > 0 else logging.NOTSET
 
 
-def _quiet_beside_the_first(arguments: list[str]) -> list[str]:
-    """Of the processes that torchrun or srun has started, the first one alone writes files."""
+def _without_log_file(arguments: list[str]) -> list[str]:
+    """Under torchrun or srun only rank 0 writes the log file."""
     if rank() == 0 or any(argument in ("-h", "--help") for argument in arguments):
         return arguments
     return [*arguments, "hydra/job_logging=stdout"]
-
-
-def _quieten() -> None:
-    """Hide what libraries say to developers; what matters to a user is said by us."""
-    for name in (
-        "pytorch_lightning.utilities.rank_zero",
-        "lightning_fabric.utilities.seed",
-        "lightning_fabric.utilities.distributed",
-    ):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*number of training batches .* is smaller than the logging interval.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*The dirpath has changed from.*",  # ckpt= starts a new run
-        ".*does not have many workers.*",  # a batch is one gather: see ImageDataModule
-        ".*your dataloader is not resumable.*",  # it is: see ImageDataModule
-        ".*`val_dataloader` but have no `validation_step`.*",
-        ".*recommended to use `self.log.*sync_dist.*",  # all ranks log the same
-        ".*module\\(s\\) in eval mode.*",  # the averaged generator
-    ):
-        warnings.filterwarnings("ignore", message)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)

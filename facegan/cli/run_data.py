@@ -1,65 +1,86 @@
-"""For ``ckpt=`` without ``dataset=``: the data a run was trained on."""
+"""For ``ckpt=``: the data a run was trained on."""
 
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from facegan.cli.resume import _key
-from facegan.quoting import quoted
+from facegan.cli.overrides import SavedRun, first_value, parsed, typed
+from facegan.launch.environment import rank
 from facegan.run_dir import run_dir_of
+
+SHAPING = ("crop",)  # keys of a data set that decide how its pictures look, beside the model's
 
 
 def with_data_of_the_run(arguments: list[str]) -> list[str]:
-    """For ``ckpt=`` without ``dataset=``: the data set that run was trained on, where it is known.
+    """For ``ckpt=`` or ``compare=``: the data set of the (first) run, where it is recorded.
 
-    Its settings are the defaults of this command, so that single ones can still be changed.
+    Its settings are the defaults of this command, so that single ones can still be changed. With
+    ``dataset=`` of the same kind only those are taken that shape a picture; where a picture is
+    shaped in another way than in training, one line says so.
     """
-    asked = {
-        _key(argument): argument.split("=", 1)[-1] for argument in arguments if "=" in argument
-    }
+    asked = parsed(arguments)
     source = next((key for key in ("ckpt", "compare") if key in asked), None)
-    if source is None or "dataset" in asked:
+    if source is None or not first_value(asked[source]):
         return arguments
-    checkpoint = asked[source].strip("[]'\"").split(",")[0]  # the first of those to compare
-    saved = run_dir_of(Path(checkpoint.strip("'\"")).expanduser()) / ".hydra"
-    if not (saved / "hydra.yaml").is_file() or not (saved / "config.yaml").is_file():
+    checkpoint = Path(str(first_value(asked[source]))).expanduser()
+    run = SavedRun(run_dir_of(checkpoint))
+    if run.dataset is None or "dataset" not in run.config:
         return arguments
-    runtime = OmegaConf.load(saved / "hydra.yaml").hydra.runtime
-    settings = OmegaConf.load(saved / "config.yaml")
-    if "data_dir" in asked:
-        settings.data_dir = asked.pop("data_dir").strip("'\"")
-        asked["dataset.data_dir"] = settings.data_dir
-    for key in ("dataset.data_dir", "dataset.root"):  # relative to where that run was started
-        value = OmegaConf.select(settings, key)
-        if value is not None and key not in asked:
-            OmegaConf.update(settings, key, str(Path(runtime.cwd, Path(value).expanduser())))
-    fixed = {"_target_", "image_size", "channels", "seed"}
-    dataset: Any = OmegaConf.to_container(settings.dataset, resolve=True)
-    earlier = [
-        f"dataset.{key}={_value(value)}"
-        for key, value in dataset.items()
-        if key not in fixed and f"dataset.{key}" not in asked
-    ]
+    given = {key: override.value() for key, override in asked.items()}
+    same = given.get("dataset", run.dataset) == run.dataset
+    shaping = {key: run.config.dataset[key] for key in SHAPING if key in run.config.dataset}
+    if "dataset" not in asked:
+        earlier = _settings_of(run, given)
+    elif same:
+        earlier = {key: value for key, value in shaping.items() if f"dataset.{key}" not in asked}
+    else:
+        earlier = {}
+    _say_differences(run, given, shaping if same else {})
+    added = [typed(f"dataset.{key}", value) for key, value in earlier.items()]
+    if "dataset" not in asked:
+        added.insert(0, f"dataset={run.dataset}")
     # Beside the other overrides, which argparse wants in one piece.
-    at = next(i for i, argument in enumerate(arguments) if argument.startswith(f"{source}=")) + 1
-    return [*arguments[:at], f"dataset={runtime.choices.dataset}", *earlier, *arguments[at:]]
+    at = next(i for i, word in enumerate(arguments) if word == asked[source].input_line) + 1
+    return [*arguments[:at], *added, *arguments[at:]]
+
+
+def _settings_of(run: SavedRun, given: dict[str, Any]) -> dict[str, Any]:
+    """The run's data set, but for what is given now."""
+    config, given = run.config, dict(given)
+    if "data_dir" in given:
+        config.data_dir = given["dataset.data_dir"] = str(given["data_dir"])
+    for key in ("dataset.data_dir", "dataset.root"):  # relative to where that run was started
+        value = OmegaConf.select(config, key)
+        if value is not None and key not in given:
+            OmegaConf.update(config, key, str(Path(run.cwd, Path(value).expanduser())))
+    dataset: Any = OmegaConf.to_container(config.dataset, resolve=True)
+    fixed = {"_target_", "image_size", "channels", "seed"}
+    return {k: v for k, v in dataset.items() if k not in fixed and f"dataset.{k}" not in given}
+
+
+def _say_differences(run: SavedRun, given: dict[str, Any], shaping: dict[str, Any]) -> None:
+    """One line where pictures are shaped in another way than those the run was trained on."""
+    differences = [
+        f"{key}={value} (now {given[f'dataset.{key}']})"
+        for key, value in shaping.items()
+        if f"dataset.{key}" in given and given[f"dataset.{key}"] != value
+    ]
+    if given.get("dataset", run.dataset) != run.dataset:
+        differences = [f"dataset={run.dataset} (now {given['dataset']})"]
+    if differences and rank() == 0:
+        print(f"{run.run_dir} was trained with {', '.join(differences)}.", file=sys.stderr)
 
 
 def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
-    """What decides which images the run of ``checkpoint`` was trained on, where it is known."""
-    saved = run_dir_of(checkpoint) / ".hydra" / "config.yaml"
-    if not saved.is_file():
+    """What decides which images the run of ``checkpoint`` was trained on, where it is recorded."""
+    config = SavedRun(run_dir_of(checkpoint)).config
+    if "dataset" not in config:
         return None
-    content: Any = OmegaConf.to_container(OmegaConf.load(saved).dataset, resolve=False)
+    content: Any = OmegaConf.to_container(config.dataset, resolve=False)
     how = (
         *("data_dir", "batch_size", "global_batch_size", "flip", "seed", "download"),
-        "max_bad_fraction",
+        *("max_bad_fraction", "_target_"),
     )
     return {key: value for key, value in content.items() if key not in how}
-
-
-def _value(value: object) -> str:
-    """A value as Hydra's command line reads it."""
-    return quoted(value) if isinstance(value, str) else json.dumps(value)

@@ -1,16 +1,16 @@
-"""A sweep: what it and its jobs are called, the GPUs that each has, and how it ends."""
+"""Sweeps: names, numbers and GPUs of their jobs, and the leaderboard at the end."""
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from facegan.errors import FaceganError, InputError
 from facegan.files import write_json
@@ -18,7 +18,7 @@ from facegan.launch.devices import GPUS, free_gpus, visible_gpus
 from facegan.launch.environment import rank
 from facegan.run_dir import RESULT
 
-FIRST_JOB = "FACEGAN_FIRST_JOB"  # number of a sweep's first job, for processes that run its jobs
+_directory: ContextVar[Path | None] = ContextVar("sweep_directory", default=None)
 
 
 def in_sweep() -> bool:
@@ -27,13 +27,17 @@ def in_sweep() -> bool:
 
 
 def sweep_name() -> str | None:
-    """What the sweep is called that this run belongs to, if it belongs to one."""
+    """Name of the current sweep, or None."""
     return Path(HydraConfig.get().sweep.dir).name if in_sweep() else None
 
 
-def job_number(number: int) -> int:
-    """The number of a job in its sweep's directory, which may hold those of an earlier search."""
-    return number + int(os.environ.get(FIRST_JOB, 0))
+def first_job(sweep_dir: str) -> int:
+    """Number of a sweep's first job; its directory may hold those of an earlier search.
+
+    Its resolver is cached: all jobs get the value that the sweep had before its first job.
+    """
+    numbers = [int(path.name) for path in Path(sweep_dir).glob("*") if path.name.isdigit()]
+    return max(numbers, default=-1) + 1
 
 
 def direction_of(mode: str) -> str:
@@ -42,43 +46,58 @@ def direction_of(mode: str) -> str:
 
 
 class SweepStart(Callback):
-    """Hydra tells it where the jobs of a sweep will be, before there is one."""
-
-    directory: Path | None = None  # of the sweep of this process
+    """Hydra callback: prepares the sweep's directory before the first job."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         directory = Path(config.hydra.sweep.dir)
-        there = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
-        os.environ[FIRST_JOB] = str(max(there, default=-1) + 1)
+        # Fills the cache of the resolver that hydra.sweep.subdir uses, which all jobs inherit.
+        cache = OmegaConf.get_cache(config)["first_job"]
+        cache.setdefault(("${hydra.sweep.dir}",), first_job(str(directory)))
         directory.mkdir(parents=True, exist_ok=True)  # for the storage of a search
-        SweepStart.directory = directory
+        _directory.set(directory)
 
 
 @contextlib.contextmanager
-def own_gpus(cfg: DictConfig, count: int) -> Iterator[None]:
-    """While a sweep's job runs, have ``trainer.devices`` name GPUs that its other jobs do not use.
-
-    A launcher may run several at once. Where there is nothing to choose from nothing happens.
-    """
-    wanted = cfg.trainer.accelerator in GPUS and isinstance(cfg.trainer.devices, int)
-    if not (in_sweep() and wanted and visible_gpus() >= max(2, count)):
+def concluded() -> Iterator[None]:
+    """Around a command: a sweep ends with its leaderboard, and with one sentence if all failed."""
+    token = _directory.set(None)
+    try:
         yield
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # the reason of the end matters more
+            conclude(_directory.get())
+        if isinstance(error, Exception):
+            raise_if_no_job_succeeded(error, _directory.get())
+        raise
+    else:
+        conclude(_directory.get())
+    finally:
+        _directory.reset(token)
+
+
+@contextlib.contextmanager
+def own_gpus(devices: Any, accelerator: str, count: int) -> Iterator[list[int] | None]:
+    """While a sweep's job runs, numbers of GPUs that its other jobs do not use.
+
+    A launcher may run several at once. None where there is nothing to choose from.
+    """
+    wanted = accelerator in GPUS and isinstance(devices, int)
+    if not (in_sweep() and wanted and visible_gpus() >= max(2, count)):
+        yield None
         return
     with free_gpus(count, visible_gpus(), str(sweep_name())) as numbers:
-        cfg.trainer.devices = numbers
-        yield
+        yield numbers
 
 
 def note_failure(run_dir: Path, sentence: str) -> None:
-    """Say in ``result.json`` why a run has no objective, beside what is known of it."""
+    """Add the reason why a run has no objective to its ``result.json``."""
     path = run_dir / RESULT
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     write_json(path, known | {"objective": None, "error": sentence})
 
 
-def raise_if_no_job_succeeded(error: Exception) -> None:
-    """In one sentence what a sweeper that needs a result may say in forty lines."""
-    directory = SweepStart.directory
+def raise_if_no_job_succeeded(error: Exception, directory: Path | None) -> None:
+    """Replace a sweeper's traceback by one sentence when every job failed."""
     if directory is None or isinstance(error, FaceganError):
         return
     results = [json.loads(path.read_text()) for path in directory.glob(f"*/{RESULT}")]
@@ -87,13 +106,12 @@ def raise_if_no_job_succeeded(error: Exception) -> None:
         raise InputError(f"None of the sweep's {len(errors)} jobs succeeded: {errors[0]}") from None
 
 
-def conclude() -> None:
-    """The leaderboard of the sweep of this command, if it was one, whatever became of its jobs."""
-    directory, SweepStart.directory = SweepStart.directory, None
+def conclude(directory: Path | None) -> None:
+    """Write the leaderboard of a sweep whose first job has started."""
     if (
         rank() == 0
         and directory is not None
-        and any(path.name.isdigit() for path in directory.glob("*"))
+        and any(directory.glob("[0-9]*/.hydra/overrides.yaml"))
     ):
         from facegan.pages.leaderboard import write_leaderboard  # here, because it needs torch
 

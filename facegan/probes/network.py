@@ -49,7 +49,7 @@ def label_network(
         f"{data.store.path.name}, {len(task.rows):,} images, seed={seed}, "
         f"max_epochs={settings.max_epochs}, patience={settings.patience}, lr={settings.lr}, "
         f"weighting={settings.weighting}, width={width}, blocks={blocks}, "
-        f"batch_size={data.batch_size}, flip={data.flip}"
+        f"batch_size={data.settings.batch_size}, flip={data.flip}"
     )
     identity = hashlib.sha256(f"{list(task.problem.names)} {made_from}".encode()).hexdigest()[:12]
     path = data.store.path / NETWORKS / f"{identity}.ckpt"
@@ -132,7 +132,8 @@ def train_classifier(
 def _in_batches(data: ImageDataModule, size: int) -> ImageDataModule:
     """The same data in batches of ``size``, whatever those of the run that asks are."""
     data = copy(data)  # also leaves the caller's without a trainer
-    data.batch_size, data.global_batch_size = size, None
+    sizes = {"batch_size": size, "global_batch_size": None}
+    data.settings = data.settings.model_copy(update=sizes)
     return data
 
 

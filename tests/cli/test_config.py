@@ -1,20 +1,27 @@
 """The command line: what composes, what is refused, and in which words."""
 
+import logging
+import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import hydra
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.cli import resume
 from facegan.cli.conf import CONF_DIR, build
+from facegan.cli.overrides import parsed
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError
 from facegan.launch.devices import num_devices, strategy_for
+from facegan.quoting import quoted, with_quoted_paths
 
 GROUPS = ("dataset", "model", "trainer", "clustering", "callbacks", "logger", "experiment", "debug")
 OPTIONS = [
@@ -100,19 +107,19 @@ def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: st
         ("trainer.devices=0", "trainer.devices"),
         ("trainer.devices=2.5", "trainer.devices must be a number"),
         ("trainer.devices=null", "trainer.devices must be a number"),
-        ("objective.metric=null", "objective.metric must name a metric"),
+        ("objective.metric=null", "objective.metric must be the name of a metric"),
         ("trainer.precision=8", "trainer.precision must be one of 32-true"),
         ("trainer.precision=bf16-true", "trainer.precision must be one of 32-true"),
         ("trainer.limit_train_batches=0", "trainer.limit_train_batches"),
         ("+trainer.max_steps=5", "use trainer.max_epochs"),
-        ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm must be one of"),
-        ("trainer.detect_anomaly=maybe", "trainer.detect_anomaly must be one of"),
+        ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm must be true or false"),
+        ("trainer.detect_anomaly=maybe", "trainer.detect_anomaly must be true or false"),
         ("trainer.log_every_n_steps=x", "trainer.log_every_n_steps must be a whole number"),
         ("trainer.max_time=5", "trainer.max_time must be DD:HH:MM:SS"),
         ("model.image_size=32", "model.image_size=32 does not fit dataset.image_size=16"),
         ("model.augment=[" + "color," * 60 + "colour]", "model.augment must be one of"),
         ("trainer.num_nodes=2", "use torchrun or srun"),
-        ("resume.fallback=maybe", "resume.fallback must be one of"),
+        ("resume.fallback=maybe", "resume.fallback must be true or false"),
         ("callbacks.samples.every_n_epochs=0", "callbacks.samples.every_n_epochs"),
         ("resume=", "resume= is empty"),
         ("ckpt=''", "ckpt= is empty"),
@@ -147,10 +154,10 @@ def test_half_precision_with_a_gradient_penalty_is_refused(train, model: str):
 
 
 def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
-    def broken(cfg: object) -> None:
+    def broken(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(train_module, "_check_values", broken)
+    monkeypatch.setattr(train_module, "num_devices", broken)
     with pytest.raises(KeyError, match="a bug"):
         train()
 
@@ -268,3 +275,68 @@ def test_the_data_of_a_run_are_found_again_from_elsewhere(tmp_path: Path):
     assert "dataset.data_dir='there'" not in with_data_of_the_run([ckpt, "data_dir=there"])
     for untouched in (["n=3"], [ckpt, "dataset=mnist"], [f"ckpt={tmp_path}/alone.ckpt"]):
         assert with_data_of_the_run(untouched) == untouched
+
+
+@pytest.mark.parametrize("path", ["runs/mein lauf=ü,(zwei)", "run]", "[run"])
+def test_data_of_a_run_are_found_whatever_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    monkeypatch.chdir(tmp_path)
+    save_data(Path(path), "celeba", crop=108)
+    got = with_data_of_the_run([f"ckpt={quoted(path)}"])
+    assert got[1:] == ["dataset=celeba", "dataset.crop=108"]
+
+
+def save_data(run_dir: Path, dataset: str, **settings: object) -> None:
+    (run_dir / ".hydra").mkdir(parents=True)
+    content = {"hydra": {"runtime": {"cwd": "/home/me", "choices": {"dataset": dataset}}}}
+    OmegaConf.save(content, run_dir / ".hydra" / "hydra.yaml")
+    OmegaConf.save({"dataset": settings}, run_dir / ".hydra" / "config.yaml")
+
+
+def test_named_data_keep_the_crop_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    save_data(tmp_path / "run", "celeba", crop=108, root="faces")
+    typed = [f"ckpt={tmp_path}/run", "dataset=celeba", "dataset.root=here"]
+    assert with_data_of_the_run(typed) == [typed[0], "dataset.crop=108", *typed[1:]]
+    assert capsys.readouterr().err == ""
+    other = [*typed, "dataset.crop=178"]
+    assert with_data_of_the_run(other) == other
+    assert "was trained with crop=108 (now 178)" in capsys.readouterr().err
+
+
+def test_a_run_with_an_interpolation_among_its_overrides_is_resumed(tmp_path: Path):
+    save_run(tmp_path)
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("- clustering.seed=${seed}\n")
+    assert "clustering.seed=${seed}" in resume.with_resumed_overrides([f"resume={tmp_path}"])
+
+
+@pytest.mark.parametrize("key", ["quality.extractor.weights", "cnn.ckpt"])
+def test_a_run_resumed_from_elsewhere_finds_its_files(tmp_path: Path, key: str):
+    save_run(tmp_path)
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(f"[{key}=net.ckpt]")
+    (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /home/me}}")
+    assert f"{key}='/home/me/net.ckpt'" in resume.with_resumed_overrides([f"resume={tmp_path}"])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+def test_hydra_reads_a_quoted_text_as_it_is(text: str):
+    assert parsed([f"key={quoted(text)}"])["key"].value() == text
+
+
+@pytest.mark.parametrize("path", ["runs/grün", r"\\\\server\share", "20240131", "my run (1)"])
+def test_a_path_is_read_as_it_is_typed(path: str):
+    (argument,) = with_quoted_paths([f"hydra.run.dir={path}"])
+    assert parsed([argument])["hydra.run.dir"].value() == path
+
+
+def test_commands_leave_their_process_as_they_found_it(
+    run, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "argv", ["before"])
+    before = dict(os.environ), list(warnings.filters), list(logging.getLogger().handlers)
+    for overrides, expected in ((["ckpt=null"], 2), ([f"ckpt={trained}", "n=2"], 0)) * 2:
+        status, output = run(sample_module, *overrides)
+        assert status == expected, output
+        assert "Traceback" not in output
+        after = dict(os.environ), list(warnings.filters), list(logging.getLogger().handlers)
+        assert after == before

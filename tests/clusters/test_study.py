@@ -35,7 +35,7 @@ def pictures(data: Synthetic, tmp_path: Path) -> Folder:
         image = picture(data.raw_images(np.array([row]))[0])
         image.save(tmp_path / "pictures" / f"{data.store.names[row]}.png")
     return Folder(
-        "predicted", root=str(tmp_path / "pictures"), data_dir=str(tmp_path), image_size=16
+        name="predicted", root=str(tmp_path / "pictures"), data_dir=str(tmp_path), image_size=16
     )
 
 
@@ -164,6 +164,7 @@ def test_names_that_are_not_utf_8_are_reported(gan: GAN, data: Synthetic, tmp_pa
         folder = tmp_path / "root" / ("\udcff" if number % 2 else "b")
         folder.mkdir(parents=True, exist_ok=True)
         picture(data.raw_images(np.array([number]))[0]).save(folder / f"{number}.png")
-    labelled = Folder("named", root=str(tmp_path / "root"), data_dir=str(tmp_path), image_size=16)
+    root = str(tmp_path / "root")
+    labelled = Folder(name="named", root=root, data_dir=str(tmp_path), image_size=16)
     study(gan, labelled, settings(n=None, generated=0), tmp_path / "out")
     assert (tmp_path / "out" / "report.md").is_file()

@@ -56,7 +56,7 @@ def test_all_runs_share_one_network_whatever_their_batch_size(
     assert torch.equal(weights(first), weights(train(task, other)))
     assert networks(own_faces) == [path]
     assert path.stat().st_mtime_ns == written
-    assert own_faces.batch_size == 8
+    assert own_faces.settings.batch_size == 8
     assert own_faces.trainer is None
 
 

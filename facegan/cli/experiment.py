@@ -1,0 +1,52 @@
+"""From a composed configuration to the objects of a training: here it ends."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from facegan.cli.conf import build as build_node
+from facegan.cli.invocation import Invocation
+from facegan.launch.distributed import reconnect, strategy
+from facegan.launch.environment import rank, restarted
+from facegan.run_dir import last_checkpoint
+from facegan.training.checks import check_precision
+from facegan.training.fit import Experiment
+from facegan.training.settings import TrainerSettings, TrainSettings
+
+
+def build(invocation: Invocation) -> Experiment:
+    """Seed everything and build model, data, callbacks, loggers and a factory of the trainer."""
+    config = invocation.config
+    settings = TrainSettings.pick(config)
+    trainer = TrainerSettings.pick(config["trainer"])
+    pl.seed_everything(settings.seed, workers=True, verbose=False)
+    model = build_node(config, "model")
+    data = build_node(config, "dataset")
+    check_precision(model, trainer.precision)
+    callbacks: list[Any] = list((build_node(config, "callbacks") or {}).values())
+    if not trainer.enable_progress_bar:
+        callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
+    distributed = strategy(config["trainer"]["strategy"])
+    run_dir, resumed = Path(settings.run_dir), settings.resume.dir is not None
+    record = {"record": invocation.record} if resumed and rank() == 0 else {}
+    return Experiment(
+        model=model,
+        data=data,
+        trainer=partial(
+            build_node, config, "trainer", strategy=strategy(config["trainer"]["strategy"])
+        ),
+        run_dir=run_dir,
+        callbacks=callbacks,
+        loggers=list((build_node(config, "logger") or {}).values()),
+        ckpt=settings.ckpt,
+        resuming=resumed or (restarted() and last_checkpoint(run_dir).is_file()),
+        fallback=settings.resume.fallback,
+        objective=settings.objective,
+        searched=settings.searched,
+        sync_batchnorm=trainer.sync_batchnorm,
+        connect=reconnect,
+        config=config,
+        **record,
+    )

@@ -1,0 +1,71 @@
+"""What a command changes in its process, and leaves as it was."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+_LIGHTNING = (
+    "pytorch_lightning.utilities.rank_zero",
+    "lightning_fabric.utilities.seed",
+    "lightning_fabric.utilities.distributed",
+)
+_NOT_FOR_USERS = (
+    ".*number of training batches .* is smaller than the logging interval.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*The dirpath has changed from.*",  # ckpt= starts a new run
+    ".*your dataloader is not resumable.*",  # it is: see ImageDataModule
+    ".*does not have many workers.*",  # a batch is one gather from memory-mapped rows
+    ".*`val_dataloader` but have no `validation_step`.*",
+    ".*recommended to use `self.log.*sync_dist.*",  # all ranks log the same
+    ".*module\\(s\\) in eval mode.*",  # the averaged generator
+)
+
+
+@contextmanager
+def quiet(level: int = logging.NOTSET) -> Iterator[None]:
+    """Hide what libraries say to developers; facegan itself logs from ``level`` on."""
+    levels = {name: logging.getLogger(name).level for name in (*_LIGHTNING, "facegan")}
+    with warnings.catch_warnings():
+        for message in _NOT_FOR_USERS:
+            warnings.filterwarnings("ignore", message)
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        for name in _LIGHTNING:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        if level:
+            logging.getLogger("facegan").setLevel(level)
+        try:
+            yield
+        finally:
+            for name, before in levels.items():
+                logging.getLogger(name).setLevel(before)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Restore the environment, ``sys.argv`` and the root logger's handlers at the end."""
+    environment, argv, root = dict(os.environ), list(sys.argv), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
+        sys.argv[:] = argv
+        for handler in set(root.handlers) - set(handlers):
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+@contextmanager
+def arguments_for_hydra(arguments: Sequence[str]) -> Iterator[None]:
+    """Have Hydra, which reads ``sys.argv``, see ``arguments``, and raise its errors."""
+    with restored():
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints them in its own words and exits
+        sys.argv[1:] = arguments
+        yield

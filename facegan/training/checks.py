@@ -1,0 +1,70 @@
+"""Checks of values and combinations before anything is built."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from facegan.errors import InputError
+from facegan.gan.gan import GAN, METRICS
+from facegan.training.callbacks.measurement import Measurement
+from facegan.training.callbacks.objective import EarlyStopping
+from facegan.training.settings import ObjectiveSettings, TrainerSettings, TrainSettings
+
+INSTEAD = {  # of Trainer arguments that assume a single optimizer
+    "accumulate_grad_batches": "model.accumulate",
+    "gradient_clip_val": "model.clip",
+    "max_steps": "trainer.max_epochs, or trainer.limit_train_batches",
+}
+
+
+def check_configuration(
+    config: Mapping[str, Any], started: bool, output_dir: str | None
+) -> tuple[TrainSettings, TrainerSettings]:
+    """The settings in a composed configuration; raises InputError where they cannot be used.
+
+    Args:
+        started: whether the processes of the job are started by torchrun or srun.
+        output_dir: Hydra's output directory, which ``run_dir`` must name.
+    """
+    settings, trainer = TrainSettings.pick(config), TrainerSettings.pick(config["trainer"])
+    for key, instead in INSTEAD.items():
+        if config["trainer"].get(key) is not None:
+            raise InputError(f"trainer.{key} does not work with two optimizers: use {instead}.")
+    for key in ("image_size", "channels"):
+        model, data = config["model"][key], config["dataset"][key]
+        if model != data:
+            raise InputError(
+                f"model.{key}={model} does not fit dataset.{key}={data}: set the latter alone, "
+                "which the networks follow."
+            )
+    if trainer.num_nodes > 1 and not started:
+        raise InputError(
+            "trainer.num_nodes needs somebody who starts the processes on all machines: use "
+            "torchrun or srun, which also say how many there are."
+        )
+    if settings.run_dir != (output_dir or settings.run_dir):
+        raise InputError("run_dir follows from hydra.run.dir: set that instead.")
+    return settings, trainer
+
+
+def check_objective(objective: ObjectiveSettings, callbacks: Iterable[Any], needed: bool) -> None:
+    """Raise InputError if the objective is ``needed`` or watched, but never measured."""
+    callbacks = list(callbacks)
+    watched = needed or any(isinstance(c, EarlyStopping) for c in callbacks)
+    metric, family = objective.metric, objective.metric.partition("/")[0]
+    if family in ("loss", "score") and metric not in METRICS:
+        raise InputError(f"objective.metric={metric} is not measured: {', '.join(METRICS)} are.")
+    measuring = {callback.family for callback in callbacks if isinstance(callback, Measurement)}
+    if watched and family in ("quality", "clusters") and family not in measuring:
+        raise InputError(
+            f"The objective {metric} is not measured without the callback {family}: add it to "
+            "callbacks=[...], or name another metric in objective.metric."
+        )
+
+
+def check_precision(model: GAN, precision: str) -> None:
+    """Raise InputError where float16 cannot train ``model``."""
+    remedy = "set trainer.precision=bf16-mixed or 32-true"
+    if precision == "16-mixed" and model.penalised:
+        raise InputError(f"Gradient penalties overflow in trainer.precision={precision}: {remedy}.")
+    if precision == "16-mixed" and model.settings.clip is not None:
+        raise InputError(f"model.clip cannot see through the loss scaling of float16: {remedy}.")

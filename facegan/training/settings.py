@@ -1,0 +1,105 @@
+"""Settings of a training and of Lightning's Trainer."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, model_validator
+
+from facegan.errors import InputError
+from facegan.settings import Count, Seed, Settings, setting
+
+
+def _number_of_epochs(value: int) -> int:
+    if value != -1 and value < 1:
+        raise ValueError
+    return value
+
+
+def _devices(value: Any) -> Any:
+    if isinstance(value, int) and value != -1 and value < 1:
+        raise ValueError
+    return value
+
+
+def _duration(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"\d+(:\d+){3}", value):
+        raise ValueError
+    return value
+
+
+Precision = Annotated[Literal["32-true", "32", "bf16-mixed", "16-mixed"], BeforeValidator(str)]
+
+
+class ResumeSettings(Settings):
+    """How a run is resumed (``resume``)."""
+
+    prefix: ClassVar[str] = "resume."
+
+    dir: str | None = setting(None, "continue this run, with its configuration", key="resume")
+    fallback: bool = setting(False, "use the checkpoint before, if the last one is damaged")
+
+
+class ObjectiveSettings(Settings):
+    """The metric a run is judged by (``objective``)."""
+
+    prefix: ClassVar[str] = "objective."
+
+    metric: str = setting(
+        "loss/g",
+        "metric of the best checkpoint, early stopping and searches",
+        form="the name of a metric",
+    )
+    mode: Literal["min", "max"] = setting("min", "whether low or high values are better")
+
+
+class TrainSettings(Settings):
+    """Settings of ``facegan.train`` at the top of the configuration."""
+
+    seed: Seed = setting(0, "seed of weights, latents and the order of images")
+    ckpt: str | None = setting(None, "start a new run from this checkpoint file or run directory")
+    resume: ResumeSettings = setting(ResumeSettings(), "how a run is resumed")
+    data_dir: str = setting("data", "directory of packed data sets")
+    run_dir: str = setting(".", "directory of the run; follows from hydra.run.dir")
+    searched: bool = setting(False, "whether a sweep waits for the objective")
+    objective: ObjectiveSettings = setting(ObjectiveSettings(), "what the run is judged by")
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "TrainSettings":
+        for key, value in {"ckpt": self.ckpt, "resume": self.resume.dir}.items():
+            if value == "":
+                raise InputError(f"{key}= is empty: name a checkpoint or a run directory.")
+        if self.ckpt is not None and self.resume.dir is not None:
+            raise InputError(
+                "ckpt starts a new run and resume continues an old one: give one of them."
+            )
+        return self
+
+
+class TrainerSettings(Settings):
+    """The keys of ``conf/trainer`` that people set; Lightning checks all others."""
+
+    prefix: ClassVar[str] = "trainer."
+
+    accelerator: str = setting("auto", "auto, cpu, gpu or mps")
+    devices: Annotated[int | str | list[int], AfterValidator(_devices)] = setting(
+        1, "how many devices, or which", form="a number, -1 (all GPUs) or a list like [0,2]"
+    )
+    num_nodes: Count = setting(1, "machines, as torchrun or srun have started them")
+    sync_batchnorm: bool = setting(False, "BatchNorm over the batches of all devices together")
+    precision: Precision = setting("32-true", "of computations; bf16-mixed on a GPU")
+    max_epochs: Annotated[int, AfterValidator(_number_of_epochs)] = setting(
+        3, "passes over the data", form="a whole number of at least 1, or -1 (without end)"
+    )
+    max_time: Annotated[str | None, AfterValidator(_duration)] = setting(
+        None,
+        "longest time of this command",
+        form="DD:HH:MM:SS, like 00:01:30:00 for 90 minutes",
+    )
+    log_every_n_steps: int = setting(
+        10, "steps between logged losses; on a GPU also of the progress bar", ge=0
+    )
+    limit_train_batches: int | float | None = setting(
+        None, "batches of an epoch, or their share; null: all", gt=0
+    )
+    detect_anomaly: bool = setting(False, "name the operation that gave a NaN in backward")
+    enable_progress_bar: bool = setting(True, "show a progress bar")

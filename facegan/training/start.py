@@ -1,0 +1,89 @@
+"""The checkpoint a training starts from."""
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from facegan.errors import InputError
+from facegan.gan.checkpoint import read_checkpoint
+from facegan.gan.gan import GAN
+from facegan.run_dir import run_dir_of
+
+log = logging.getLogger(__name__)
+
+# What has to be the same for a checkpoint's weights to fit.
+ARCHITECTURE = {
+    "image_size": "dataset.image_size",
+    "channels": "dataset.channels",
+    **{
+        key: f"model.{key}"
+        for key in ("latent_dim", "width_g", "width_d", "blocks", "norm_d", "spectral_norm")
+    },
+}
+
+
+class OwnEpochs(pl.Callback):
+    """A new run from a checkpoint counts its epochs from 0; weights and optimizers are kept."""
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["loops"]["fit_loop"] = trainer.fit_loop.state_dict()
+
+
+def read_start(start: str | Path | None, model: GAN, fallback: bool) -> dict[str, Any] | None:
+    """The checkpoint at ``start`` (a file or a run directory), if it fits ``model``.
+
+    Raises InputError if it does not, or if it is damaged. With ``fallback``, the newest other one
+    of the same directory takes the place of a damaged one.
+    """
+    if start is None:
+        return None
+    try:
+        checkpoint = read_checkpoint(start)
+    except InputError as error:
+        run_dir = run_dir_of(Path(str(start)).expanduser())
+        checkpoint = _newest_in(run_dir / "checkpoints", error, fallback)
+    path = checkpoint["path"]
+    if "loops" not in checkpoint:
+        raise InputError(f"{path} holds weights alone: training cannot continue from it.")
+    for name, key in ARCHITECTURE.items():
+        before, now = (
+            "null" if value is None else value
+            for value in (checkpoint["hyper_parameters"].get(name), getattr(model.settings, name))
+        )
+        if before != now:
+            raise InputError(
+                f"{path} was trained with {key}={before}, this run asks for {now}: "
+                f"set {key}={before}."
+            )
+    return checkpoint
+
+
+def check_epochs(checkpoint: dict[str, Any], max_epochs: int | None) -> None:
+    """Raise InputError if a resumed run has no epoch left to train."""
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    if max_epochs not in (None, -1) and epochs >= max_epochs:
+        raise InputError(
+            f"{checkpoint['path']} has already had {epochs} epochs: set trainer.max_epochs above "
+            "that."
+        )
+
+
+def _newest_in(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:
+    """The newest whole checkpoint if ``fallback``; else an error that names it."""
+    whole = []
+    for path in directory.glob("*.ckpt"):
+        with contextlib.suppress(InputError):
+            whole.append(read_checkpoint(path))
+    if not whole:
+        raise InputError(f"{error} There is no other whole one in {directory}.") from error
+    newest = max(whole, key=lambda checkpoint: checkpoint["images_seen"])
+    seen = f"{newest['path']}, of {newest['images_seen']:,} images"
+    if not fallback:
+        raise InputError(f"{error} To go on from {seen}, set resume.fallback=true.") from error
+    log.warning("%s Going on from %s.", error, seen)
+    return newest
