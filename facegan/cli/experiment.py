@@ -28,7 +28,6 @@ def build(invocation: Invocation) -> Experiment:
     callbacks: list[Any] = list((build_node(config, "callbacks") or {}).values())
     if not trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
-    distributed = strategy(config["trainer"]["strategy"])
     run_dir, resumed = Path(settings.run_dir), settings.resume.dir is not None
     record = {"record": invocation.record} if resumed and rank() == 0 else {}
     return Experiment(
