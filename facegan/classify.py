@@ -53,9 +53,10 @@ def classify(cfg: DictConfig) -> None:
         _without_checkpoint(cfg)
         return
     from facegan.features.reading import reader
-    from facegan.gan.checkpoint import load_gan
+    from facegan.gan.checkpoint import checkpoint_file, load_gan
 
-    gan, path = load_gan(cfg.ckpt, cfg.device)
+    path = checkpoint_file(cfg.ckpt)
+    gan = load_gan(path, cfg.device)
     name = path.stem if cfg.classify.probe == "logistic" else f"{path.stem}_{cfg.classify.probe}"
     out = out_dir(cfg, run_dir_of(path) / "classify" / name)
     if cfg.label is not None:
@@ -77,7 +78,7 @@ def _without_checkpoint(cfg: DictConfig) -> None:
     """The network of its own needs nothing but the data."""
     from omegaconf import OmegaConf
 
-    from facegan.gan.checkpoint import usable_device
+    from facegan.devices import usable_device
 
     shape = image_shape(cfg, "classify.probe=cnn and no checkpoint")
     hp = OmegaConf.create({**shape, "width_d": 64, "blocks": None})  # as conf/model has them
@@ -401,9 +402,7 @@ def _curve(
     )
     for images, file in seen.items():
         network = (
-            _untrained(gan, cfg.seed)
-            if file is None
-            else load_gan(file, cfg.device)[0].discriminator
+            _untrained(gan, cfg.seed) if file is None else load_gan(file, cfg.device).discriminator
         )
         points = _points(cfg, data, task, network, gan.device, f"D after {images:,} images")
         _, scores = _probed(cfg, points, task, task.train.stop)
@@ -423,10 +422,10 @@ def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     """Say what attributes pictures, or a generator's, have, beside those of the real images."""
     import numpy as np
 
+    from facegan.devices import usable_device
     from facegan.features.classifier import load_classifier, predict
     from facegan.features.extractors import network_of
     from facegan.features.stream import read_all
-    from facegan.gan.checkpoint import usable_device
     from facegan.probes import report as probe_report
 
     source = Path(str(cfg.label)).expanduser()
@@ -460,7 +459,7 @@ def _pictures(
 
     hp = network.settings
     if source.is_file() or last_checkpoint(source).is_file():
-        gan, _ = load_gan(source, cfg.device)
+        gan = load_gan(source, cfg.device)
         expect(
             (gan.settings.image_size, gan.settings.channels) == (hp.image_size, hp.channels),
             f"{source} draws {gan.settings.image_size} px with {gan.settings.channels} channels, "

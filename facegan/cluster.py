@@ -35,10 +35,11 @@ def cluster(cfg: DictConfig) -> None:
     """Cluster the images of ``cfg.dataset`` and write everything about it into ``cfg.out``."""
     expect(cfg.ckpt is not None, "Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
     expect_seed("seed", cfg.seed)
-    from facegan.gan.checkpoint import load_gan
+    from facegan.gan.checkpoint import checkpoint_file, load_gan
 
     settings: ClusterSettings = build(cfg, "clustering")
-    gan, path = load_gan(cfg.ckpt, cfg.device)
+    path = checkpoint_file(cfg.ckpt)
+    gan = load_gan(path, cfg.device)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
     out = out_dir(cfg, run_dir_of(path) / "clusters" / name)
     if cfg.predict is not None:

@@ -17,6 +17,7 @@ from facegan.cli.sweep import direction_of, in_sweep, job_number, sweep_name
 from facegan.clusters.settings import ClusterSettings
 from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
+from facegan.gan.settings import GANSettings, SampleSettings
 from facegan.launch.devices import strategy_for
 from facegan.launch.environment import local_world_size, nodes, run_name
 from facegan.quality.names import name_of
@@ -28,7 +29,11 @@ CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 # A node per class, as /settings/NAME in a defaults list: conf/ holds only what differs from it.
-SETTINGS: dict[str, type[Settings]] = {"clustering": ClusterSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "clustering": ClusterSettings,
+    "model": GANSettings,
+    "sample": SampleSettings,
+}
 
 
 def register() -> None:

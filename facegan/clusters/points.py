@@ -17,7 +17,7 @@ from facegan.features.reduction import Reduction, reduce
 from facegan.features.stream import Ranks, stream, with_progress
 from facegan.gan.latents import sample_latents
 from facegan.pictures.scaling import to_uint8
-from facegan.seeds import mix_seed
+from facegan.seeds import CLUSTERING, mix_seed
 
 
 def chosen_labels(data: Any, rows: np.ndarray, settings: ClusterSettings) -> Labels:
@@ -85,7 +85,8 @@ def read_points(
     if not settings.generated:
         nothing = np.zeros((0, points.shape[1]))
         return Points(points.numpy(), nothing, None, reduction, network)
-    z = sample_latents(settings.generated, gan.settings.latent_dim, mix_seed(settings.seed, 2))
+    seed = mix_seed(settings.seed, CLUSTERING)
+    z = sample_latents(settings.generated, gan.settings.latent_dim, seed)
 
     def faces(numbers: np.ndarray) -> Tensor:
         return gan.sample(z[numbers])
