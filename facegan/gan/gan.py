@@ -29,8 +29,8 @@ METRICS = ("loss/d", "loss/g", "score/real", "score/fake")  # of every batch
 class GAN(pl.LightningModule):
     """Two networks trained by alternating updates, with an averaged generator to sample from.
 
-    Training batches are ``(images, labels)`` with images float (N, channels, image_size,
-    image_size) in [-1, 1]. ``GAN.load_from_checkpoint(path)`` needs nothing but the file.
+    Batches are ``(images, labels)`` with images float (N, channels, image_size, image_size) in
+    [-1, 1]. ``GAN.load_from_checkpoint(path)`` needs nothing but the file.
 
     Args:
         **settings: numbers, strings and lists, see :class:`facegan.gan.settings.GANSettings`; the
@@ -185,10 +185,8 @@ class GAN(pl.LightningModule):
         """Of D's optimizer and of G's."""
         s, device = self.settings, self.device.type
         kind = {"fused": device in ("cuda", "cpu", "mps", "xpu"), "capturable": device == "cuda"}
-        return [
-            {"lr": s.lr_d, "betas": s.betas_d} | kind,
-            {"lr": s.lr_g, "betas": s.betas_g} | kind,
-        ]
+        of_d, of_g = {"lr": s.lr_d, "betas": s.betas_d}, {"lr": s.lr_g, "betas": s.betas_g}
+        return [of_d | kind, of_g | kind]
 
     def on_fit_start(self) -> None:
         self._divergence, self._accumulated = Divergence(self.device), 0
@@ -213,10 +211,9 @@ class GAN(pl.LightningModule):
         self._reseed()
 
     def _reseed(self) -> None:
-        """Latents and flips follow from (seed, rank, images seen), not from what ran before.
+        """Make latents and flips follow from seed, rank and images seen.
 
-        So ranks differ though they share the seed, and a resumed run draws what the
-        uninterrupted one draws, without random states in the checkpoint.
+        Ranks differ, and a resumed run draws what the uninterrupted one draws.
         """
         torch.manual_seed(mix_seed(self.settings.seed, self.global_rank, self.images_seen))
 
@@ -229,11 +226,7 @@ class GAN(pl.LightningModule):
         return generate(self.generator_ema, self.fixed_z if z is None else z.to(self.device))
 
     def images_of(self, n: int, seed: int) -> Callable[[np.ndarray], Tensor]:
-        """The generator as a function of picture numbers: the first ``n`` latents of ``seed``.
-
-        The function takes numbers (N,) below ``n`` and returns images in [-1, 1] (N, channels,
-        image_size, image_size).
-        """
+        """A function from picture numbers (N,) below ``n`` to images of ``seed``, as by sample."""
         z = sample_latents(n, self.settings.latent_dim, seed)
         return lambda numbers: self.sample(z[numbers])
 
@@ -245,9 +238,8 @@ class GAN(pl.LightningModule):
         self._calibrated_at = self.images_seen
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._divergence.check(
-            self.current_epoch + 1, self.images_seen
-        )  # before it replaces a good checkpoint
+        # Before it replaces a good checkpoint.
+        self._divergence.check(self.current_epoch + 1, self.images_seen)
         self._calibrate()  # in place, and so also in the state_dict that checkpoint already holds
         checkpoint["images_seen"] = self.images_seen
 
