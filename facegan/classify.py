@@ -30,7 +30,8 @@ def classify(cfg: Any) -> None:
     if source is not None and not source.exists():
         raise InputError(f"There is nothing at label={source}.")
     from facegan.clusters.agreement import nmi
-    from facegan.gan.checkpoint import load_gan, usable_device
+    from facegan.devices import usable_device
+    from facegan.gan.checkpoint import checkpoint_file, load_gan
     from facegan.probes import curve, labelling, study
 
     if cfg.ckpt is None:
@@ -39,14 +40,15 @@ def classify(cfg: Any) -> None:
         out = out_dir(cfg, data.store.path / "classify")
         study.probe_network(data, settings, out, network, device)
         return
-    gan, path = load_gan(cfg.ckpt, cfg.device)
+    path = checkpoint_file(cfg.ckpt)
+    gan = load_gan(path, cfg.device)
     name = path.stem if settings.probe == "logistic" else f"{path.stem}_{settings.probe}"
     out = out_dir(cfg, run_dir_of(path) / "classify" / name)
     if source is not None:
         data = build_data(cfg, gan.settings) if network.ckpt is None else None
         classifier = labelling.find_network(network.ckpt, data, settings.attributes, gan.device)
         if source.is_file() or last_checkpoint(source).is_file():
-            generator, _ = load_gan(source, cfg.device)
+            generator = load_gan(source, cfg.device)
             labelling.label_generated(classifier, generator, asked.n, settings.seed, out)
         else:
             pictures = pictures_in(source, cfg, classifier.settings, "labelled")

@@ -25,9 +25,10 @@ def cluster(cfg: Any) -> None:
     # Not at the top of the module: `--help` need not wait for torch.
     from facegan.clusters import saved
     from facegan.clusters.study import study
-    from facegan.gan.checkpoint import load_gan
+    from facegan.gan.checkpoint import checkpoint_file, load_gan
 
-    gan, path = load_gan(cfg.ckpt, cfg.device)
+    path = checkpoint_file(cfg.ckpt)
+    gan = load_gan(path, cfg.device)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
     out = out_dir(cfg, run_dir_of(path) / "clusters" / name)
     if cfg.predict is None:

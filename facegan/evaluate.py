@@ -129,10 +129,11 @@ def _generator(cfg: DictConfig, ckpt: object) -> tuple[Subject, "ImageDataModule
     """The averaged generator of a checkpoint, and the data of its run."""
     import numpy as np
 
-    from facegan.gan.checkpoint import load_gan
+    from facegan.gan.checkpoint import checkpoint_file, load_gan
     from facegan.gan.latents import sample_latents
 
-    gan, path = load_gan(str(ckpt), cfg.device)
+    path = checkpoint_file(str(ckpt))
+    gan = load_gan(path, cfg.device)
     z = sample_latents(cfg.n, gan.settings.latent_dim, cfg.seed)
     run_dir = run_dir_of(path)
     facts = _facts() | {
@@ -157,7 +158,7 @@ def _pictures(cfg: DictConfig) -> tuple[Subject, "ImageDataModule"]:
     """A directory of pictures, by any generator."""
     import numpy as np
 
-    from facegan.gan.checkpoint import usable_device
+    from facegan.devices import usable_device
 
     hp = image_shape(cfg, "samples=DIR")
     folder = Path(str(cfg.samples)).expanduser()

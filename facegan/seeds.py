@@ -1,8 +1,16 @@
-"""Random streams: one well-spread seed out of several numbers."""
+"""Random streams: one well-mixed seed out of several numbers."""
+
+# Streams of a user's seed, for the last argument of mix_seed.
+CALIBRATION = 1  # latents for the generator's BatchNorm statistics
+CLUSTERING = 2  # latents of the generated images that are assigned to clusters
 
 
 def mix_seed(*parts: int) -> int:
-    """One well-spread 63-bit seed out of several numbers (SplitMix64, Steele et al. 2014)."""
+    """One 63-bit seed out of several numbers (SplitMix64, Steele et al. 2014).
+
+    Different parts give different seeds: (1, 0) is not (0, 1). The values must never change:
+    the pictures of a seed, in every version of facegan, follow from them.
+    """
     mask, state = 2**64 - 1, 0
     for part in parts:
         state = (state + part + 0x9E3779B97F4A7C15) & mask

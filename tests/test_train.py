@@ -561,32 +561,6 @@ def test_compiled_networks_train_and_load_without_a_compiler(train, tmp_path: Pa
     assert not [name for name in plain.state_dict() if "_orig_mod" in name]
 
 
-def test_sampling_from_a_run(train, run, tmp_path: Path):
-    train("trainer.max_epochs=1")
-    run_dir = tmp_path / "run"
-    status, output = run(sample_module, f"ckpt={run_dir}", "n=70")
-    assert status == 0, output
-    out = run_dir / "generated" / "last_seed0_n70"
-    assert len(list(out.glob("0*.png"))) == 70
-    assert Image.open(out / "grid.png").width == 8 * (16 + 2) * 4 + 8
-    picture = np.asarray(Image.open(out / "000069.png"))
-
-    overrides = [f"ckpt={run_dir}/checkpoints/last.ckpt", "format=npz", "grid=false"]
-    for size in (7, 100):
-        status, output = run(
-            sample_module, *overrides, "n=70", f"batch_size={size}", f"out={tmp_path}/{size}"
-        )
-        assert status == 0, output
-        images = np.load(tmp_path / str(size) / "samples.npz")["images"]
-        assert images.shape == (70, 16, 16, 3)
-        assert np.array_equal(images[69], picture)
-        assert [p.name for p in (tmp_path / str(size)).iterdir()] == ["samples.npz"]
-
-    run(sample_module, *overrides, "n=2", "seed=1", f"out={tmp_path}/other")
-    other = np.load(tmp_path / "other" / "samples.npz")["images"]
-    assert not np.array_equal(other, images[:2])
-
-
 @pytest.mark.slow
 def test_resuming_by_a_relative_path_keeps_every_row(train, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--data-dir", default="data")
     options = parser.parse_args()
 
-    models = {run: load_gan(run, "cpu")[0] for run in options.runs}
+    models = {run: load_gan(run, "cpu") for run in options.runs}
     size = next(iter(models.values())).settings.image_size
     data = CelebA(root=options.root, data_dir=options.data_dir, image_size=size)
     train, val, test = (

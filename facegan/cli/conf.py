@@ -23,6 +23,7 @@ from facegan.data.settings import (
 )
 from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
+from facegan.gan.settings import GANSettings, SampleSettings
 from facegan.launch.devices import strategy_for
 from facegan.launch.environment import local_world_size, nodes, run_name
 from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
@@ -47,6 +48,8 @@ SETTINGS: dict[str, type[Settings]] = {
     "labelling": LabellingSettings,
     "train": TrainSettings,
     "trainer": TrainerSettings,
+    "model": GANSettings,
+    "sample": SampleSettings,
 }
 
 

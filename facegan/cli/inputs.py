@@ -19,8 +19,9 @@ def build_data(cfg: DictConfig, hp: Any) -> Any:
     for key in ("image_size", "channels"):
         asked = cfg.dataset[key]
         expect(
-            asked is None or asked == hp[key],
-            f"The network was trained with dataset.{key}={hp[key]}, not {asked}: leave it out.",
+            asked is None or asked == getattr(hp, key),
+            f"The network was trained with dataset.{key}={getattr(hp, key)}, not {asked}: "
+            "leave it out.",
         )
     return build(cfg, "dataset", image_size=hp.image_size, channels=hp.channels)
 

@@ -16,9 +16,7 @@ from facegan.features.reduction import Reduction, reduce
 from facegan.features.stream import Ranks, RawImages, stream, with_progress
 from facegan.gan.gan import GAN
 from facegan.pictures.scaling import to_uint8
-from facegan.seeds import mix_seed
-
-GENERATED_STREAM = 2  # latents of seed s are those of mix_seed(s, 2)
+from facegan.seeds import CLUSTERING, mix_seed
 
 
 def chosen_labels(data: ImageDataModule, rows: np.ndarray, settings: ClusterSettings) -> Labels:
@@ -86,7 +84,7 @@ def read_points(
     if not settings.generated:
         return Points(real.numpy(), np.zeros((0, real.shape[1])), None, reduction, network)
 
-    generated_images = gan.images_of(settings.generated, mix_seed(settings.seed, GENERATED_STREAM))
+    generated_images = gan.images_of(settings.generated, mix_seed(settings.seed, CLUSTERING))
     numbers = np.arange(settings.generated)
     vectors = stream(read, generated_images, numbers, ranks)
     chunks = with_progress(vectors, numbers, "Clustering generated images", quiet)

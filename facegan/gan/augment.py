@@ -1,8 +1,8 @@
-"""Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738) against a D that memorises.
+"""Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738) against overfitting of D.
 
-What D sees of real and of generated images is changed at random in the same ways, in both
-half-steps and through the gradient to G, so that D cannot learn single training images by heart
-and G does not learn the changes. Strengths are the paper's.
+D receives real and generated images changed at random in the same ways, in both half-steps, with
+gradients flowing through the changes to G: D cannot memorise training images, and G does not learn
+the changes. Strengths are the paper's.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,10 @@ from torch import Tensor
 
 
 def augment(images: Tensor, policy: Sequence[str]) -> Tensor:
-    """``images`` (N, C, H, W) in [-1, 1], each changed on its own by every name in ``policy``.
+    """``images`` (N, C, H, W) in [-1, 1], each changed independently by all of ``policy``.
 
-    Colours may leave [-1, 1]. Random numbers come from torch's global state.
+    ``policy``: names in ``POLICIES``. Colours may leave [-1, 1]. Random numbers come from torch's
+    global state.
     """
     for name in policy:
         images = POLICIES[name](images)
@@ -35,20 +36,20 @@ def _color(images: Tensor) -> Tensor:
 
 
 def _translation(images: Tensor) -> Tensor:
-    """By up to an eighth of the image along both axes; grey, which is 0, moves in."""
+    """Shift by up to an eighth of the image along both axes; the border is filled with grey, 0."""
     n, _, height, width = images.shape
     down, right = (size // 8 for size in (height, width))
     padded = F.pad(images, (right, right, down, down))
     rows = _starts(n, 2 * down, images)[:, None] + torch.arange(height, device=images.device)
     columns = _starts(n, 2 * right, images)[:, None] + torch.arange(width, device=images.device)
     image = torch.arange(n, device=images.device)[:, None, None]
-    # Indexed with channels last, where a pixel is one piece of memory.
+    # Indexed with channels last, where a pixel is contiguous in memory.
     moved = padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]
     return moved.permute(0, 3, 1, 2)
 
 
 def _cutout(images: Tensor) -> Tensor:
-    """A square of half the side becomes grey, wherever its centre falls."""
+    """A square of half the side becomes grey; its centre is anywhere in the image."""
     n, _, height, width = images.shape
     inside = []
     for size in (height, width):
@@ -59,6 +60,7 @@ def _cutout(images: Tensor) -> Tensor:
 
 
 def _starts(n: int, most: int, images: Tensor) -> Tensor:
+    """(n,) whole numbers from 0 to ``most``."""
     return torch.randint(most + 1, (n,), device=images.device)
 
 

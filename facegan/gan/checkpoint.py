@@ -1,76 +1,78 @@
-"""Reading checkpoints, always safely: no code that lies in one is ever run."""
+"""Reading checkpoints, always safely (``weights_only``: no code in them is run); writing them."""
 
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from facegan.errors import InputError, WriteError, expect
+from facegan.devices import usable_device
+from facegan.errors import InputError, WriteError
 from facegan.files import replacing
 from facegan.gan.gan import GAN
 from facegan.quoting import assignment
 from facegan.run_dir import last_checkpoint
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint's content, loaded safely (``weights_only``) to the CPU.
+def checkpoint_file(path: str | Path) -> Path:
+    """The file that ``path`` names: itself, or ``checkpoints/last.ckpt`` of a run directory.
 
-    ``path``: the file, or a run directory, whose ``checkpoints/last.ckpt`` is then meant. The
-    content gains the key ``path``. Raises InputError if there is none or it cannot be read.
+    Raises InputError if it does not exist.
     """
     path = Path(str(path)).expanduser()  # the command line reads a directory "0" as a number
     if path.is_dir():
         path = last_checkpoint(path)
-    expect(path.is_file(), f"There is no checkpoint at {path}.")
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint at {path}.")
+    return path
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint's content on the CPU, and its file as ``path``.
+
+    ``path``: see :func:`checkpoint_file`. Raises InputError if it does not exist or cannot be read.
+    """
+    path = checkpoint_file(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         complete = {"state_dict", "hyper_parameters", "images_seen"} <= checkpoint.keys()
     except Exception as error:  # torch raises a dozen kinds, from zip to pickle
-        # Not what torch says of it: that advises to load it unsafely.
+        # Without torch's own message: that advises to load it unsafely.
         raise InputError(
-            f"{path} is damaged or no checkpoint: cut short, perhaps, or another kind of file."
+            f"{path} is damaged or not a checkpoint: it may be cut short, or another kind of file."
         ) from error
-    expect(complete, f"{path} is no facegan checkpoint: it has no images_seen.")
+    if not complete:
+        raise InputError(f"{path} is not a facegan checkpoint: it has no images_seen.")
     return {**checkpoint, "path": path}
 
 
-def load_gan(path: str | Path, device: str = "auto") -> tuple[GAN, Path]:
-    """The GAN of a checkpoint in eval mode on ``device``, and the file it came from.
+def load_gan(path: str | Path, device: str = "auto") -> GAN:
+    """The GAN of a checkpoint, in eval mode.
 
-    ``path``: see :func:`read_checkpoint`. ``device``: as torch names it; ``auto``: a GPU if there
-    is one. Raises InputError where there is no such checkpoint or device.
+    Args:
+        path: a file or a run directory, see :func:`checkpoint_file`.
+        device: as torch spells it; ``auto``: a GPU if there is one.
+
+    Raises:
+        InputError: if there is no such checkpoint or device, or it is of another version.
     """
     checkpoint = read_checkpoint(path)
-    there = usable_device(device)
+    target = usable_device(device)
     try:
         gan = GAN(**checkpoint["hyper_parameters"])
         gan.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, RuntimeError) as error:  # an unknown setting, or weights of another shape
+    except (InputError, RuntimeError) as error:  # an unknown setting, or weights of another shape
         raise InputError(
-            f"{checkpoint['path']} does not fit this version of facegan: {_first_line(error)}"
+            f"{checkpoint['path']} does not fit this version of facegan: "
+            f"{str(error).splitlines()[0]}"
         ) from error
     gan.on_load_checkpoint(checkpoint)
-    return gan.to(there).eval(), checkpoint["path"]
-
-
-def usable_device(name: str) -> torch.device:
-    """``auto`` (a GPU if there is one), or a device as torch names it, if it can be used."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:  # "CUDA is not available" and its kind
-        raise InputError(f"device={name}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return gan.to(target).eval()
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames, so that a killed run leaves the old file or the new.
+    """Writes beside the target and renames: a killed run leaves the old file or the new one.
 
     Lightning's own goes through the system's temporary directory, which may be on another disk,
     where a move is a copy that can be cut short.
@@ -85,8 +87,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            resume = assignment("resume", Path(path).parent.parent)
+            run_dir, remedy = Path(path).parent.parent, "make room, and start again."
+            last = last_checkpoint(run_dir)
+            if Path(path).parent == last.parent and last.is_file():  # of a run, not in a data store
+                resume = assignment("resume", run_dir)
+                remedy = f"make room, and go on with {resume} from the last one, which is intact."
             raise WriteError(
-                f"The checkpoint {path} cannot be written ({error.strerror}): make room, and go on "
-                f"with {resume} from the one before, which is intact."
+                f"The checkpoint {path} cannot be written ({error.strerror}): {remedy}"
             ) from error

@@ -1,305 +1,209 @@
 """The GAN: both networks, what each minimises, and the two half-steps of a training step."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
-from facegan.errors import DivergedError
 from facegan.gan.augment import augment
-from facegan.gan.cuda_graphs import GraphedStep
-from facegan.gan.ema import average_of, decay, update_average
+from facegan.gan.cuda_graphs import GraphedStep, can_capture
+from facegan.gan.divergence import Divergence
+from facegan.gan.ema import average_of, calibrate, decay, generate, update_average
 from facegan.gan.latents import sample_latents
 from facegan.gan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradient_norm
-from facegan.gan.settings import _check, _gp_weight, _pair, _penalties
-from facegan.networks.batch_norm import evaluating, recalibrate_batch_norm
-from facegan.networks.dcgan import Discriminator, Generator
+from facegan.gan.settings import GANSettings
+from facegan.lightning_internals import count_optimizer_steps, step_number
+from facegan.networks import BACKBONES
 from facegan.seeds import mix_seed
 
 GRID = 64  # pictures in the fixed grid
 METRICS = ("loss/d", "loss/g", "score/real", "score/fake")  # of every batch
-RECALIBRATION_BATCHES = 16  # of GRID latents, to measure BatchNorm statistics with
 
 
 class GAN(pl.LightningModule):
-    """DCGAN trained by alternating updates of D and G, with an averaged generator to sample from.
+    """Two networks trained by alternating updates, with an averaged generator to sample from.
 
-    Training batches are ``(images, labels)`` with images float (N, channels, image_size,
-    image_size) in [-1, 1]; labels are not looked at. All arguments are plain numbers and strings,
-    so that ``GAN.load_from_checkpoint(path)`` needs nothing else. The defaults are the paper's
-    (Radford et al. 2016); see ``conf/model`` for other recipes.
+    Batches are ``(images, labels)`` with images float (N, channels, image_size, image_size) in
+    [-1, 1]. ``GAN.load_from_checkpoint(path)`` needs nothing but the file.
 
     Args:
-        blocks: strided layers in each network; ``None``: from the size.
-        norm_d: normalisation in D: ``batch``, ``group`` or ``none``.
-        loss: a name in ``facegan.gan.losses.LOSSES``.
-        label_smoothing: for ``bce``: real labels are 1 minus this.
-        gp_weight: weight of WGAN-GP's gradient penalty, which any loss can have; ``None``: 10 for
-            ``wgan-gp``, 0 for others.
-        r1_gamma, r2_gamma: weight of ``gamma / 2 * ||grad D||^2`` on real and on fake images.
-        penalty_every: R1 and R2 only every so many steps, and so many times as strong.
-        augment: what D's images are changed by, of ``facegan.gan.augment.POLICIES``.
-        accumulate: batches per optimizer step.
-        clip: largest norm of each network's gradient; ``None``: no clipping.
-        ema_half_life: of the averaged generator, in images; 0: no averaging.
-        ema_ramp: the half-life is at most this share of the images seen.
-        compile: ``torch.compile`` both networks while training.
-        cuda_graphs: on a single NVIDIA GPU, start all kernels of both half-steps at once; steps
-            that accumulate, in float16 or looked at by ``detect_anomaly`` run as usual.
+        **settings: numbers, strings and lists, see :class:`facegan.gan.settings.GANSettings`; the
+            defaults are the paper's (Radford et al. 2016).
 
     Raises:
         InputError: for a value or a combination that cannot be trained.
     """
 
-    fixed_z: Tensor  # (GRID, latent_dim): a buffer, so that pictures line up through resumes
+    fixed_z: Tensor  # (GRID, latent_dim): a buffer, so that a resumed run shows the same faces
 
-    def __init__(
-        self,
-        image_size: int = 64,
-        channels: int = 3,
-        latent_dim: int = 100,
-        width_g: int = 64,
-        width_d: int = 64,
-        blocks: int | None = None,
-        norm_d: str = "batch",
-        spectral_norm: bool = False,
-        loss: str = "bce",
-        label_smoothing: float = 0.0,
-        gp_weight: float | None = None,
-        r1_gamma: float = 0.0,
-        r2_gamma: float = 0.0,
-        penalty_every: int = 1,
-        augment: Sequence[str] = (),
-        lr_g: float = 2e-4,
-        lr_d: float = 2e-4,
-        betas_g: Sequence[float] = (0.5, 0.999),
-        betas_d: Sequence[float] = (0.5, 0.999),
-        accumulate: int = 1,
-        clip: float | None = None,
-        ema_half_life: float = 10_000,
-        ema_ramp: float = 0.05,
-        compile: bool = False,
-        cuda_graphs: bool = True,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__()
-        betas_g, betas_d = _pair("model.betas_g", betas_g), _pair("model.betas_d", betas_d)
-        self.save_hyperparameters()
-        _check(self.settings)
+        self.settings = GANSettings(**settings)
+        self.save_hyperparameters(self.settings.model_dump(mode="json"))
         self.automatic_optimization = False
         self.images_seen = 0  # by all devices together: the x-axis of everything that is logged
 
-        self.generator = Generator(image_size, channels, latent_dim, width_g, blocks)
-        self.discriminator = Discriminator(
-            image_size, channels, width_d, blocks, norm_d, spectral_norm
-        )
+        self.generator, self.discriminator = BACKBONES[self.settings.backbone](self.settings)
         self.generator_ema = average_of(self.generator)
-        self.register_buffer("fixed_z", sample_latents(GRID, latent_dim, seed))
+        z = sample_latents(GRID, self.settings.latent_dim, self.settings.seed)
+        self.register_buffer("fixed_z", z)
         self.to(memory_format=torch.channels_last)
 
-        self._recalibrated_at = -1  # images seen when generator_ema's BatchNorm was last measured
-        self._diverged_at = torch.tensor(-1)  # number of the first step with a non-finite loss
+        self._calibrated_at = -1  # images seen when generator_ema's BatchNorm was last measured
+        self._accumulated = 0  # batches whose gradients wait for an update
+        self._metrics: dict[str, Tensor] = {}
+        self._divergence = Divergence(self.device)
         self._graphed: GraphedStep | None = None
-
-    @property
-    def settings(self) -> Any:
-        """The arguments of ``__init__``, as attributes."""
-        return self.hparams
-
-    def images_of(self, n: int, seed: int) -> Callable[[np.ndarray], Tensor]:
-        """The generator as a function of picture numbers: the first ``n`` latents of ``seed``.
-
-        The function takes numbers (N,) below ``n`` and returns images in [-1, 1] (N, channels,
-        image_size, image_size).
-        """
-        z = sample_latents(n, self.settings.latent_dim, seed)
-        return lambda numbers: self.sample(z[numbers])
 
     @property
     def penalised(self) -> bool:
         """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
-        return bool(_penalties(self.settings))
-
-    # ------------------------------------------------------------------ what is minimised
+        return bool(self.settings.penalties)
 
     def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
-        """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line a term."""
-        hp, D = self.settings, self._augmented_d
+        """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line per term."""
+        s, D = self.settings, self._augmented_d
         logits_real, logits_fake = D(real).float(), D(fake).float()
-        if hp.label_smoothing > 0:
-            loss = smoothed_bce(logits_real, logits_fake, hp.label_smoothing)
+        if s.label_smoothing > 0:
+            loss = smoothed_bce(logits_real, logits_fake, s.label_smoothing)
         else:
-            loss = LOSSES[hp.loss].d(logits_real, logits_fake)
-        if (weight := _gp_weight(hp)) > 0:
+            loss = LOSSES[s.loss].d(logits_real, logits_fake)
+        if (weight := s.gradient_penalty_weight) > 0:
             loss = loss + weight * gradient_penalty(D, real, fake)
-        if penalise and hp.r1_gamma > 0:
-            loss = loss + hp.penalty_every * hp.r1_gamma / 2 * squared_gradient_norm(D, real)
-        if penalise and hp.r2_gamma > 0:
-            loss = loss + hp.penalty_every * hp.r2_gamma / 2 * squared_gradient_norm(D, fake)
+        if penalise and s.r1_gamma > 0:
+            loss = loss + s.penalty_every * s.r1_gamma / 2 * squared_gradient_norm(D, real)
+        if penalise and s.r2_gamma > 0:
+            loss = loss + s.penalty_every * s.r2_gamma / 2 * squared_gradient_norm(D, fake)
         return loss, logits_real, logits_fake
 
     def loss_g(self, fake: Tensor, real: Tensor) -> Tensor:
         """L_G: how far ``fake`` is from being taken for real."""
         D, loss = self._augmented_d, LOSSES[self.settings.loss]
-        logits_real = None
-        if loss.relativistic:
-            with torch.no_grad():
-                logits_real = D(real).float()
+        with torch.no_grad():
+            logits_real = D(real).float() if loss.relativistic else None
         return loss.g(D(fake).float(), logits_real)
 
     def _augmented_d(self, images: Tensor) -> Tensor:
-        """D of augmented images: so penalties are of gradients to the images before, as R3GAN's."""
+        """D on augmented images.
+
+        Penalties differentiate with respect to the images before augmentation, as in R3GAN.
+        """
         return self.discriminator(augment(images, self.settings.augment))
 
-    # ------------------------------------------------------------------ one training step
-
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        hp = self.settings
-        real = batch[0]
-        zero_grad = batch_idx % hp.accumulate == 0
-        step = (batch_idx + 1) % hp.accumulate == 0 or self.trainer.is_last_batch
-        penalise = batch_idx // hp.accumulate % hp.penalty_every == 0
-        update = self._graphed or self._update_networks
-        metrics = dict(zip(METRICS, update(real, zero_grad, step, penalise), strict=True))
+        s, trainer = self.settings, self.trainer
+        real, labels = batch
+        self._accumulated += 1  # from 0 in a resumed run, which drops gradients before an interrupt
+        step = (batch_idx + 1) % s.accumulate == 0 or trainer.is_last_batch
+        # Lightning's global_step counts both optimizers, since the start of training.
+        penalise = trainer.global_step // 2 % s.penalty_every == 0
+        update = self._update_networks if self._graphed is None else self._graphed
+        metrics = update(real, labels, batches=self._accumulated, step=step, penalise=penalise)
+        self._metrics = dict(zip(METRICS, metrics, strict=True))
 
-        new_images = len(real) * self.trainer.world_size
+        new_images = len(real) * trainer.world_size
         self.images_seen += new_images
         if step:
-            beta = decay(
-                new_images * hp.accumulate, self.images_seen, hp.ema_half_life, hp.ema_ramp
-            )
+            images = new_images * self._accumulated
+            beta = decay(images, self.images_seen, s.ema_half_life, s.ema_ramp)
             update_average(self.generator_ema, self.generator, beta)
-        self._note_divergence(metrics["loss/d"] + metrics["loss/g"])
-        self._metrics = metrics
-        if self._is_looked_at():
-            self._show_metrics()
+            self._accumulated = 0
+        self._divergence.watch(metrics[:2].sum(), step_number(trainer))
+        if self._should_log():
+            self._log_metrics()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.trainer.should_stop and not self._is_looked_at():  # the last, as it turns out now
-            self._show_metrics()
+        if self.trainer.should_stop and not self._should_log():  # the last step of all
+            self._log_metrics()
 
-    def _is_looked_at(self) -> bool:
-        """Whether this step's numbers are shown: those of all would keep a GPU waiting."""
+    def _should_log(self) -> bool:
+        """Whether to log this step; logging every step would synchronise with the GPU."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        rarely = every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
-        return rarely or self.trainer.is_last_batch or self.device.type == "cpu"
+        due = every > 0 and step_number(self.trainer) % every == 0
+        return due or self.trainer.is_last_batch or self.device.type == "cpu"
 
-    def _show_metrics(self) -> None:
-        self._raise_if_diverged()
-        losses, scores = METRICS[:2], METRICS[2:]
-        self.log_dict({name: self._metrics[name] for name in losses}, prog_bar=True)
-        self.log_dict({name: self._metrics[name] for name in scores})
-        self.log("step", float(self.images_seen))  # Lightning takes it for the loggers' x-axis
+    def _log_metrics(self) -> None:
+        self._divergence.check(self.current_epoch + 1, self.images_seen)
+        for name, value in self._metrics.items():
+            self.log(name, value, prog_bar=name.startswith("loss"))
+        # Lightning takes "step" for the loggers' x-axis; in float32 it is not exact above 2**24.
+        self.log("step", torch.tensor(self.images_seen, dtype=torch.float64))
 
-    def _update_networks(self, real: Tensor, zero_grad: bool, step: bool, penalise: bool) -> Tensor:
-        """Both half-steps; returns ``METRICS`` (4,). What it does must be fit for a CUDA graph."""
-        hp = self.settings
+    def _update_networks(
+        self, real: Tensor, labels: Tensor, *, batches: int = 1, step: bool, penalise: bool
+    ) -> Tensor:
+        """Both half-steps; returns ``METRICS`` (4,). It must be fit for a CUDA graph.
+
+        ``batches``: accumulated since the last update, with this one. ``labels`` are there for
+        conditional networks; unconditional ones do not use them.
+        """
         optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
         # One forward pass of G serves both half-steps: D's must not reach into it, G's does.
-        z = torch.randn(len(real), hp.latent_dim, device=real.device)
+        z = torch.randn(len(real), self.settings.latent_dim, device=real.device)
         fake = self.generator(z)
 
-        with self._half_step(optimizer_d, zero_grad, step):
+        with self._half_step(optimizer_d, batches, step):
             loss_d, logits_real, logits_fake = self.loss_d(real, fake.detach(), penalise)
-            self.manual_backward(loss_d / hp.accumulate)
+            self.manual_backward(loss_d)
 
-        with self._half_step(optimizer_g, zero_grad, step):
+        with self._half_step(optimizer_g, batches, step):
             loss_g = self.loss_g(fake, real)
-            self.manual_backward(loss_g / hp.accumulate)
+            self.manual_backward(loss_g)
 
         scores = logits_real.sigmoid().mean(), logits_fake.sigmoid().mean()
         return torch.stack([loss_d, loss_g, *scores]).detach()
 
     @contextmanager
-    def _half_step(
-        self, optimizer: LightningOptimizer, zero_grad: bool, step: bool
-    ) -> Iterator[None]:
-        """Update one network: the other is frozen, so that its gradients are never computed."""
+    def _half_step(self, optimizer: LightningOptimizer, batches: int, step: bool) -> Iterator[None]:
+        """Update one network; the other is frozen, so that its gradients are never computed."""
         with self.toggled_optimizer(optimizer):
-            if zero_grad:
+            if batches == 1:
                 optimizer.zero_grad()
             yield
             if step:
+                parameters = optimizer.param_groups[0]["params"]
+                if batches > 1:  # their mean, whatever number there were
+                    for parameter in parameters:
+                        parameter.grad /= batches
                 if self.settings.clip is not None:
                     # Not Lightning's: it refuses fused optimizers in bf16, where nothing is scaled.
-                    parameters = optimizer.param_groups[0]["params"]
                     torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
                 optimizer.step()
 
-    def _note_divergence(self, loss: Tensor) -> None:
-        """Keep the step of the first non-finite loss, on the device."""
-        step = self.trainer.fit_loop.total_batch_idx + 1
-        bad = ~torch.isfinite(loss) & (self._diverged_at < 0)
-        self._diverged_at = torch.where(bad, step, self._diverged_at)
-
-    def _raise_if_diverged(self) -> None:
-        if self._diverged_at >= 0:
-            raise DivergedError(
-                f"The loss became non-finite at training step {int(self._diverged_at):,} (epoch "
-                f"{self.current_epoch + 1}, about {self.images_seen:,} images seen); checkpoints "
-                "written before are intact. Lower model.lr_d and model.lr_g, or set model.clip=1, "
-                "and start again from one of them."
-            )
-
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        networks = (self.discriminator, self.generator)
-        return [
-            torch.optim.Adam(network.parameters(), **settings)
-            for network, settings in zip(networks, self._adam_settings(), strict=True)
-        ]
+        of_d, of_g = self._adam_settings()
+        D, G = self.discriminator, self.generator
+        return [torch.optim.Adam(D.parameters(), **of_d), torch.optim.Adam(G.parameters(), **of_g)]
 
-    def _adam_settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _adam_settings(self) -> list[dict[str, Any]]:
         """Of D's optimizer and of G's."""
-        hp, device = self.settings, self.device.type
+        s, device = self.settings, self.device.type
         kind = {"fused": device in ("cuda", "cpu", "mps", "xpu"), "capturable": device == "cuda"}
-        return (
-            {"lr": hp.lr_d, "betas": hp.betas_d, **kind},
-            {"lr": hp.lr_g, "betas": hp.betas_g, **kind},
-        )
-
-    # ------------------------------------------------------------------ how a step is run
+        of_d, of_g = {"lr": s.lr_d, "betas": s.betas_d}, {"lr": s.lr_g, "betas": s.betas_g}
+        return [of_d | kind, of_g | kind]
 
     def on_fit_start(self) -> None:
-        self._diverged_at = self._diverged_at.to(self.device)
+        self._divergence, self._accumulated = Divergence(self.device), 0
         if self.settings.compile:  # in place, so that the names in a checkpoint stay
             self.generator.compile()
             self.discriminator.compile()
-        if self._fits_a_cuda_graph():
-            self._graphed = GraphedStep(self._update_networks, self._count_optimizer_steps)
+        graphs = self.settings.cuda_graphs and self.settings.accumulate == 1
+        if graphs and can_capture(self.trainer):
+            count = partial(count_optimizer_steps, self.trainer, 2)  # a replay bypasses Lightning
+            self._graphed = GraphedStep(self._update_networks, on_replay=count)
 
     def on_fit_end(self) -> None:
-        self._graphed = None  # it holds on to memory, and to these optimizers
-
-    def _fits_a_cuda_graph(self) -> bool:
-        trainer = self.trainer
-        return (
-            self.settings.cuda_graphs
-            and self.device.type == "cuda"
-            and isinstance(trainer.strategy, SingleDeviceStrategy)  # DDP, also of one, waits for it
-            and self.settings.accumulate == 1
-            and trainer.precision != "16-mixed"
-            and not trainer._detect_anomaly
-        )
-
-    def _count_optimizer_steps(self) -> None:
-        """In Lightning's count, by which ModelCheckpoint knows that there is something to save."""
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        for _ in range(2):
-            progress.increment_ready()
-            progress.increment_completed()
-
-    # ------------------------------------------------------------------ randomness
+        self._graphed = None  # it holds memory and these optimizers
 
     def on_train_start(self) -> None:
         self._reseed()
-        # A checkpoint brings the learning rates and the device of its own run: this run's count.
+        # A checkpoint restores the learning rates and the device of its own run: keep this run's.
         for optimizer, settings in zip(self.trainer.optimizers, self._adam_settings(), strict=True):
             optimizer.param_groups[0].update(settings)
 
@@ -307,45 +211,39 @@ class GAN(pl.LightningModule):
         self._reseed()
 
     def _reseed(self) -> None:
-        """Latents and flips follow from (seed, rank, images seen), not from what ran before.
+        """Make latents and flips follow from seed, rank and images seen.
 
-        So ranks differ though they share the seed, and a resumed run draws what the
-        uninterrupted one draws, without random states in the checkpoint.
+        Ranks differ, and a resumed run draws what the uninterrupted one draws.
         """
         torch.manual_seed(mix_seed(self.settings.seed, self.global_rank, self.images_seen))
-
-    # ------------------------------------------------------------------ sampling and checkpoints
 
     def sample(self, z: Tensor | None = None) -> Tensor:
         """Images in [-1, 1] (N, channels, image_size, image_size) of the averaged generator.
 
-        ``z``: latents (N, latent_dim), on any device; ``None``: the fixed grid, the same 64 faces
-        at any time.
+        ``z``: latents (N, latent_dim), on any device; ``None``: the fixed grid of 64.
         """
-        self._recalibrate()
-        z = self.fixed_z if z is None else z.to(self.device)
-        with evaluating(self.generator_ema) as G:
-            # Always GRID rows at a time: convolutions round differently for other batch sizes,
-            # and a picture must not depend on how many are drawn with it.
-            rows = [G(F.pad(block, (0, 0, 0, GRID - len(block)))) for block in z.split(GRID)]
-        return torch.cat(rows)[: len(z)]
+        self._calibrate()
+        return generate(self.generator_ema, self.fixed_z if z is None else z.to(self.device))
 
-    def _recalibrate(self) -> None:
-        """Measure generator_ema's BatchNorm statistics, unless its weights have not moved since."""
-        if self._recalibrated_at == self.images_seen:
-            return
-        z = sample_latents(
-            GRID * RECALIBRATION_BATCHES, self.settings.latent_dim, mix_seed(self.settings.seed, 1)
-        )
-        recalibrate_batch_norm(self.generator_ema, z.to(self.device).split(GRID))
-        self._recalibrated_at = self.images_seen
+    def images_of(self, n: int, seed: int) -> Callable[[np.ndarray], Tensor]:
+        """A function from picture numbers (N,) below ``n`` to images of ``seed``, as by sample."""
+        z = sample_latents(n, self.settings.latent_dim, seed)
+        return lambda numbers: self.sample(z[numbers])
+
+    def _calibrate(self) -> None:
+        """Measure generator_ema's BatchNorm statistics unless its weights are unchanged since."""
+        s = self.settings
+        if self._calibrated_at != self.images_seen:
+            calibrate(self.generator_ema, s.latent_dim, s.seed, self.device)
+        self._calibrated_at = self.images_seen
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._raise_if_diverged()  # before it replaces a good checkpoint
-        self._recalibrate()  # in place, and so also in the state_dict that checkpoint already holds
+        # Before it replaces a good checkpoint.
+        self._divergence.check(self.current_epoch + 1, self.images_seen)
+        self._calibrate()  # in place, and so also in the state_dict that checkpoint already holds
         checkpoint["images_seen"] = self.images_seen
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.images_seen = self._recalibrated_at = checkpoint["images_seen"]
-        # trainer.max_time is of this command: what the one before it took does not count.
+        self.images_seen = self._calibrated_at = checkpoint["images_seen"]
+        # trainer.max_time limits this command: the time of earlier ones does not count.
         checkpoint.get("callbacks", {}).pop("Timer", None)

@@ -1,12 +1,15 @@
 """Latents z ~ N(0, 1), drawn so that picture number i of a seed is always the same picture."""
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from facegan.errors import expect_int, expect_number
 from facegan.seeds import mix_seed
+from facegan.settings import Count, checked
 
-BLOCK = 64  # latents are seeded in blocks of this many
+BLOCK = 64  # latents drawn from one random stream
 
 
 def sample_latents(
@@ -14,17 +17,23 @@ def sample_latents(
 ) -> Tensor:
     """Latents number ``start`` to ``start + count`` of a seed: float32 (count, latent_dim), on CPU.
 
-    Row i depends on ``seed`` and i only, not on how many are drawn at a time. ``truncation`` t
-    draws from the normal distribution cut to [-t, t] instead (Brock et al. 2019): smaller is
-    more typical and less varied.
+    Row i depends on ``seed`` and i only, not on how many are drawn at a time.
+
+    Args:
+        count: at least 1.
+        truncation: draw from the normal distribution cut to [-t, t] (Brock et al. 2019), t at
+            least 0.01: smaller is more typical and less varied.
+
+    Raises:
+        InputError: for a value out of range.
     """
-    expect_int("n", count, at_least=1)
+    checked("n", count, Count)
     if truncation is not None:
-        expect_number("truncation", truncation, low=0.01)
+        checked("truncation", truncation, Annotated[float, Field(ge=0.01, allow_inf_nan=False)])
     first, last = start // BLOCK, (start + count - 1) // BLOCK
     blocks = []
     for number in range(first, last + 1):
-        # Two different (seed, number) pairs must not share a stream: hash both into one seed.
+        # Different (seed, number) pairs must not share a stream: both are mixed into one seed.
         generator = torch.Generator().manual_seed(mix_seed(seed, number))
         block = torch.empty(BLOCK, latent_dim)
         if truncation is None:

@@ -1,53 +1,61 @@
-"""Write generated images: single PNGs or one npz array."""
+"""Writing generated images: single PNGs or one npz array."""
 
 import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import ZIP_STORED, ZipFile
 
-from omegaconf import DictConfig
+import torch
+from numpy.lib import format as npy
+from torch import Tensor
+from tqdm import tqdm
 
 from facegan.files import replacing
+from facegan.gan.gan import GAN
+from facegan.gan.latents import sample_latents
+from facegan.gan.settings import SampleSettings
+from facegan.pictures.scaling import to_uint8
+from facegan.pictures.sheets import SHEET, grid, picture, save_png
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from facegan.gan.gan import GAN
 log = logging.getLogger(__name__)
 
-GRID = 64  # pictures in grid.png, at the most
+GRID = 64  # pictures in grid.png, at most
 
 
-def _batches(model: "GAN", cfg: DictConfig) -> Iterator["Tensor"]:
-    """The faces as uint8 (at most batch_size, C, H, W), with a progress bar."""
-    from tqdm import tqdm
+def write_samples(gan: GAN, settings: SampleSettings, out: Path) -> None:
+    """Write ``settings.n`` generated images to the directory ``out``, and a grid of the first 64.
 
-    from facegan.gan.latents import sample_latents
-    from facegan.pictures.scaling import to_uint8
+    Picture i of a seed is the same whatever ``n`` and ``batch_size`` are. Memory does not grow
+    with ``n``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write = _write_npz if settings.format == "npz" else _write_pngs
+    first = write(gan, settings, out)
+    if settings.grid:
+        save_png(grid(first, columns=min(8, len(first))), out / SHEET)
 
-    with tqdm(total=cfg.n, unit="face", desc="Sampling", disable=None) as bar:
-        for start in range(0, cfg.n, cfg.batch_size):
-            count = min(cfg.batch_size, cfg.n - start)
-            z = sample_latents(count, model.settings.latent_dim, cfg.seed, start, cfg.truncation)
-            yield to_uint8(model.sample(z)).cpu()
+
+def _batches(gan: GAN, settings: SampleSettings) -> Iterator[Tensor]:
+    """The images as uint8 (at most batch_size, C, H, W), with a progress bar."""
+    with tqdm(total=settings.n, unit="face", desc="Sampling", disable=None) as bar:
+        for start in range(0, settings.n, settings.batch_size):
+            count = min(settings.batch_size, settings.n - start)
+            latent_dim = gan.settings.latent_dim
+            z = sample_latents(count, latent_dim, settings.seed, start, settings.truncation)
+            yield to_uint8(gan.sample(z)).cpu()
             bar.update(count)
 
 
-def _write_pngs(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
-    """``000000.png`` and on; returns the first pictures, for the grid."""
-    import torch
-
-    from facegan.pictures.sheets import picture, save_png
-
-    digits = max(6, len(str(cfg.n - 1)))
-    stale = [p for p in out.glob("*.png") if re.fullmatch(r"\d+", p.stem) and int(p.stem) >= cfg.n]
-    if stale:
-        log.warning("%s holds %d pictures of an earlier sampling beside these.", out, len(stale))
+def _write_pngs(gan: GAN, settings: SampleSettings, out: Path) -> Tensor:
+    """``000000.png`` and on; returns the first GRID images."""
+    digits = max(6, len(str(settings.n - 1)))
+    numbered = (path for path in out.glob("*.png") if re.fullmatch(r"\d+", path.stem))
+    if stale := sum(int(path.stem) >= settings.n for path in numbered):
+        log.warning("%s still holds %d pictures of an earlier sampling.", out, stale)
     first: list[Tensor] = []
     number = 0
-    for batch in _batches(model, cfg):
+    for batch in _batches(gan, settings):
         for image in batch:
             save_png(picture(image), out / f"{number:0{digits}d}.png")
             if number < GRID:
@@ -56,24 +64,19 @@ def _write_pngs(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
     return torch.stack(first)
 
 
-def _write_npz(model: "GAN", cfg: DictConfig, out: Path) -> "Tensor":
-    """``samples.npz`` with ``images`` uint8 (N, H, W, C), the layout of most evaluation tools."""
-    import torch
-    from numpy.lib import format as npy
-
-    hp = model.settings
-    shape = (cfg.n, hp.image_size, hp.image_size, hp.channels)
+def _write_npz(gan: GAN, settings: SampleSettings, out: Path) -> Tensor:
+    """``samples.npz`` with ``images`` uint8 (N, H, W, C), as most evaluation tools read it."""
+    size = gan.settings.image_size
+    shape = (settings.n, size, size, gan.settings.channels)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    first, kept = [], 0
+    first: list[Tensor] = []
     with (
         replacing(out / "samples.npz") as partial,
         ZipFile(partial, "w", ZIP_STORED) as archive,
         archive.open("images.npy", "w", force_zip64=True) as file,
     ):
         npy.write_array_header_1_0(file, header)
-        for batch in _batches(model, cfg):
+        for batch in _batches(gan, settings):
             file.write(batch.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
-            if kept < GRID:
-                first.append(batch[: GRID - kept])
-                kept += len(first[-1])
-    return torch.cat(first)
+            first.extend(batch[: GRID - len(first)])
+    return torch.stack(first)

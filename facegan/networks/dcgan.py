@@ -1,24 +1,27 @@
 """The two networks of DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434), for any size.
 
-The paper's 64 x 64 networks are ``base * 2**blocks = 4 * 2**4``. Every other size is the same
-drawing: the generator projects z to ``base x base`` and doubles it ``blocks`` times; the
-discriminator halves the image ``blocks`` times and ends in one ``base x base`` convolution.
+The paper's 64 x 64 networks are ``base * 2**blocks = 4 * 2**4``, and so for every other size: the
+generator projects z to ``base x base`` and doubles it ``blocks`` times; the discriminator halves
+the image ``blocks`` times and ends in one ``base x base`` convolution.
 """
 
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
 
-from facegan.errors import InputError, expect, expect_int, expect_one_of
+from facegan.errors import InputError
 from facegan.networks import winograd
+from facegan.settings import Count, checked
 
-NORMS = ("batch", "group", "none")
+Norm = Literal["batch", "group", "none"]
 POOLED = 4  # features are max-pooled to 4 x 4, as in section 5.1 of the paper
 
 
@@ -26,30 +29,30 @@ def default_blocks(image_size: int) -> int:
     """How often ``image_size`` halves before it reaches DCGAN's base of 4 to 7 pixels.
 
     28 = 7 * 2**2, 32 = 4 * 2**3, 64 = 4 * 2**4, 128 = 4 * 2**5. Raises InputError for a size
-    that is no ``base * 2**blocks`` with at least two blocks.
+    that is not ``base * 2**blocks`` with at least two blocks.
     """
-    expect_int("dataset.image_size", image_size, at_least=16)
+    checked("dataset.image_size", image_size, Annotated[int, Field(ge=16)])
     blocks = int(math.log2(image_size / 4))
     if image_size % 2**blocks == 0:
         return blocks
     sizes = sorted(base * 2**n for base in (4, 5, 6, 7) for n in range(2, 9))
     near = sorted(sorted(sizes, key=lambda size: abs(size - image_size))[:2])
     raise InputError(
-        f"dataset.image_size={image_size} is no size a DCGAN has (4 to 7 times a power of two); "
+        f"dataset.image_size={image_size} is not a valid DCGAN size (4 to 7 times a power of two); "
         f"the nearest are {near[0]} and {near[1]}, the usual ones 28, 32, 64 and 128."
     )
 
 
 def base_size(image_size: int, blocks: int) -> int:
     """Side of the smallest feature map, ``image_size / 2**blocks``: whole, and at least 2."""
-    expect_int("model.blocks", blocks, at_least=1)
+    checked("model.blocks", blocks, Count)
     base, rest = divmod(image_size, 2**blocks)
-    expect(
-        rest == 0 and base >= 2,
-        f"model.blocks={blocks} does not fit dataset.image_size={image_size}: {image_size} must be "
-        f"at least 2 x 2**{blocks} and divide by 2**{blocks}; leave model.blocks=null to have it "
-        "chosen from the size.",
-    )
+    if rest or base < 2:
+        raise InputError(
+            f"model.blocks={blocks} does not fit dataset.image_size={image_size}, which must be a "
+            f"multiple of {2**blocks} and at least {2 * 2**blocks}; model.blocks=null chooses the "
+            "number from the size."
+        )
     return base
 
 
@@ -70,7 +73,7 @@ class Generator(nn.Sequential):
 
     Transposed convolutions, BatchNorm and ReLU in all layers but the last, which ends in tanh.
     ``width`` is the number of feature maps before the last layer (128 in the paper, at 64 x 64);
-    it doubles towards the latents.
+    it doubles towards the latents. ``fast``: see :class:`facegan.networks.winograd.Conv2d`.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Generator(nn.Sequential):
         latent_dim: int = 100,
         width: int = 64,
         blocks: int | None = None,
+        fast: bool = True,
     ) -> None:
         blocks = default_blocks(image_size) if blocks is None else blocks
         base = base_size(image_size, blocks)
@@ -93,11 +97,12 @@ class Generator(nn.Sequential):
         )
         for number, (wide, narrow) in enumerate(pairwise(maps), start=1):
             layers[f"up{number}"] = nn.Sequential(
-                winograd.ConvTranspose2d(wide, narrow, bias=False),
+                winograd.ConvTranspose2d(wide, narrow, bias=False, fast=fast),
                 nn.BatchNorm2d(narrow),
                 nn.ReLU(inplace=True),
             )
-        layers["image"] = nn.Sequential(winograd.ConvTranspose2d(maps[-1], channels), nn.Tanh())
+        image = winograd.ConvTranspose2d(maps[-1], channels, fast=fast)
+        layers["image"] = nn.Sequential(image, nn.Tanh())
         super().__init__(layers)
         self.apply(init_weights)
 
@@ -109,7 +114,8 @@ class Discriminator(nn.Module):
     paper. No sigmoid: the losses take logits.
 
     ``norm``: ``batch`` as in the paper; ``group`` (16 maps a group) or ``none`` where a gradient
-    penalty needs every image's gradient to be its own. ``spectral_norm``: Miyato et al. 2018.
+    penalty needs each image's own gradient. ``spectral_norm``: Miyato et al. 2018. ``fast``: see
+    :class:`facegan.networks.winograd.Conv2d`.
     """
 
     def __init__(
@@ -120,16 +126,17 @@ class Discriminator(nn.Module):
         blocks: int | None = None,
         norm: str = "batch",
         spectral_norm: bool = False,
+        fast: bool = True,
     ) -> None:
         super().__init__()
-        expect_one_of("model.norm_d", norm, NORMS)
+        checked("model.norm_d", norm, Norm)
         blocks = default_blocks(image_size) if blocks is None else blocks
         base = base_size(image_size, blocks)
         maps = [width * 2**n for n in range(blocks)]
         self.layers = nn.Sequential()
         for number, (before, after) in enumerate(zip([channels, *maps], maps, strict=False)):
             plain = number == 0 or norm == "none"
-            conv = winograd.Conv2d(before, after, bias=plain)
+            conv = winograd.Conv2d(before, after, bias=plain, fast=fast)
             normalise = [] if plain else [_norm(norm, after)]
             self.layers.append(nn.Sequential(conv, *normalise, nn.LeakyReLU(0.2, inplace=True)))
         self.logit = nn.Conv2d(maps[-1], 1, base)
@@ -147,10 +154,10 @@ class Discriminator(nn.Module):
         return self.logit(self.layers(images)).flatten()
 
     def forward_features(self, images: Tensor, layers: Sequence[int] | None = None) -> Tensor:
-        """What D sees: (N, num_features), every layer max-pooled to 4 x 4 and flattened.
+        """Features (N, num_features): every layer's output, max-pooled to 4 x 4 and flattened.
 
-        The features of the paper's section 5.1, which k-means and linear classifiers read.
-        ``layers``: only of these, numbered from 1 at the image.
+        Those of the paper's section 5.1, for k-means and linear classifiers. ``layers``: only
+        these, numbered from 1 at the image.
         """
         chosen = range(1, len(self.layers) + 1) if layers is None else layers
         features, hidden = [], images
@@ -159,6 +166,17 @@ class Discriminator(nn.Module):
             if number in chosen:
                 features.append(_pooled(hidden).flatten(1))
         return torch.cat(features, dim=1)
+
+
+def build(settings: Any) -> tuple[Generator, Discriminator]:
+    """G and D of the settings of a GAN (:class:`facegan.gan.settings.GANSettings`)."""
+    s = settings
+    return (
+        Generator(s.image_size, s.channels, s.latent_dim, s.width_g, s.blocks, s.winograd),
+        Discriminator(
+            s.image_size, s.channels, s.width_d, s.blocks, s.norm_d, s.spectral_norm, s.winograd
+        ),
+    )
 
 
 def _pooled(maps: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """DCGAN's strided convolutions on a CPU, with 9 multiplications where the definition has 16.
 
 A 4 x 4 convolution of stride 2 is one of 2 x 2 taps over blocks of 2 x 2 pixels. Of that,
-Winograd's F(2 x 2, 2 x 2) makes tiles of 2 x 2 outputs out of 3 x 3 blocks (Winograd 1980; Lavin &
+Winograd's F(2 x 2, 2 x 2) computes tiles of 2 x 2 outputs from 3 x 3 blocks (Winograd 1980; Lavin &
 Gray 2016, arXiv:1509.09308): ``outputs(blocks(images) * filters(weights))`` with one matrix product
-for each of the 9 places in a transformed tile. Only sums and differences are taken besides, so that
-rounding errors are those of any convolution in float32.
+for each of the 9 places in a transformed tile. The transforms consist of sums and differences
+alone, so that rounding errors are those of any convolution in float32.
 
-``blocks``, ``filters`` and ``outputs`` are linear, and so autograd needs only their adjoints, which
-also make the transposed convolution.
+``blocks``, ``filters`` and ``outputs`` are linear: autograd needs only their adjoints, which also
+give the transposed convolution.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-WORTHWHILE = 64 * 128  # channels in times out; below, the sums cost more than the products save
+WORTHWHILE = 64 * 128  # channels in times out; below, the sums cost more than is saved
 
 
 class Conv2d(nn.Conv2d):
-    """The layer that halves an image: 4 x 4, stride 2, padding 1."""
+    """The layer that halves an image: 4 x 4, stride 2, padding 1.
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+    ``fast``: use Winograd's algorithm where it is faster; else always PyTorch's convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, bias: bool = True, fast: bool = True
+    ) -> None:
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+        self.fast = fast
 
     def forward(self, images: Tensor) -> Tensor:
         if not _is_faster(images, self, tile=4):
@@ -34,10 +40,13 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """The layer that doubles an image: 4 x 4, stride 2, padding 1."""
+    """The layer that doubles an image: 4 x 4, stride 2, padding 1. ``fast``: as above."""
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, bias: bool = True, fast: bool = True
+    ) -> None:
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+        self.fast = fast
 
     def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
         if output_size is not None or not _is_faster(images, self, tile=2):
@@ -48,7 +57,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 def conv2d(images: Tensor, weight: Tensor) -> Tensor:
     """``F.conv2d(images, weight, stride=2, padding=1)`` of (N, C, H, W) and (O, C, 4, 4).
 
-    H and W divide by 4.
+    H and W are multiples of 4.
     """
     blocks, filters = _BLOCKS(images.permute(0, 2, 3, 1)), _FILTERS(weight)
     products = _Products.apply(blocks.flatten(2, 4), filters)
@@ -68,12 +77,13 @@ def conv_transpose2d(images: Tensor, weight: Tensor) -> Tensor:
 
 
 def _is_faster(images: Tensor, layer: Conv2d | ConvTranspose2d, tile: int) -> bool:
-    """Whether the images are worth it and, with sides that ``tile`` divides, fit for it.
+    """Whether Winograd's algorithm pays here and applies: sides must be multiples of ``tile``.
 
-    It must not look at the layer's weight, which spectral normalisation computes at every look.
+    It must not access the layer's weight: spectral norm computes it at every access.
     """
     return (
-        images.device.type == "cpu"
+        layer.fast
+        and images.device.type == "cpu"
         and images.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
@@ -88,7 +98,7 @@ def _with_bias(maps: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _Linear(NamedTuple):
-    """A linear map that autograd can go through any number of times."""
+    """A linear map, differentiable any number of times."""
 
     map: Callable[[Tensor], Tensor]
     transposed: Callable[[Tensor], Tensor]
@@ -113,7 +123,7 @@ class _Apply(Function):
 
 
 class _Products(Function):
-    """``a @ b.mT``, with b's gradient laid out in memory as b is, which matmul's own is not."""
+    """``a @ b.mT``, whose gradient for b has b's memory layout, unlike that of matmul."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
@@ -128,7 +138,7 @@ class _Products(Function):
 
 
 def _blocks(images: Tensor) -> Tensor:
-    """Images (N, 4H, 4W, C) to blocks (3, 3, N, H, W, 4C): B transposed in the papers."""
+    """Images (N, 4H, 4W, C) to blocks (3, 3, N, H, W, 4C): B^T in the papers."""
     pixels = F.pad(images, (0, 0, 1, 1, 1, 1)).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
     return _differences(_differences(pixels.transpose(2, 3), 1), 3).flatten(-3)
 
@@ -140,7 +150,7 @@ def _blocks_transposed(blocks: Tensor) -> Tensor:
 
 
 def _outputs(products: Tensor) -> Tensor:
-    """Products (3, 3, N, H, W, O) to tiles (N, H, 2, W, 2, O): A transposed in the papers."""
+    """Products (3, 3, N, H, W, O) to tiles (N, H, 2, W, 2, O): A^T in the papers."""
     return _sums_transposed(_sums_transposed(products, 4), 2)
 
 
@@ -183,7 +193,7 @@ def _sums_transposed(x: Tensor, dim: int) -> Tensor:
 
 
 def _differences(x: Tensor, dim: int) -> Tensor:
-    """(..., 2t + 1, ...) to (3, ..., t, ...): d0 - d1, d1, d2 - d1 of every two with the next."""
+    """(..., 2t + 1, ...) to (3, ..., t, ...): d0 - d1, d1, d2 - d1 of overlapping triples."""
     d0, d1, d2 = _overlapping(x, dim)
     result = x.new_empty(3, *d1.shape)
     torch.sub(d0, d1, out=result[0])
@@ -205,6 +215,6 @@ def _differences_transposed(x: Tensor, dim: int) -> Tensor:
 
 
 def _overlapping(x: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Views of places 0, 2, 4, ... and 1, 3, 5, ... and 2, 4, 6, ..., equally many."""
+    """Views of equal length of places 0, 2, 4, ..., of 1, 3, 5, ... and of 2, 4, 6, ...."""
     before = (slice(None),) * dim
     return x[*before, :-1:2], x[*before, 1::2], x[*before, 2::2]

@@ -45,7 +45,7 @@ def probe_checkpoints(
         if path is None:
             discriminator = untrained(gan, settings.seed)
         else:
-            discriminator = load_gan(path, str(gan.device))[0].discriminator
+            discriminator = load_gan(path, str(gan.device)).discriminator
         points = study.points(discriminator, f"D after {images:,} images")
         overall = report.overall(study.score(study.fit(points, task.train.stop)))
         nmi = agreement(points[task.test].numpy(), labels)

@@ -1,4 +1,4 @@
-"""A replayed training step is the step; most of it can only be seen on a machine with a GPU."""
+"""A replayed training step equals the step; all tests need an NVIDIA GPU."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,27 +38,27 @@ def rows(run_dir: Path) -> list[dict[str, str]]:
     return [row for row in read_csv(run_dir / "metrics.csv") if row["loss/d"]]
 
 
-def test_each_kind_of_step_is_captured_once_it_is_warm(monkeypatch: pytest.MonkeyPatch):
-    class Graph:
-        def replay(self) -> None:
-            done.append("replay")
+@needs_gpu
+def test_a_replay_computes_the_step_on_new_inputs(replays: list[None]):
+    calls: list[str] = []
 
-    def capture(self: GraphedStep, images: torch.Tensor, *flags: bool):
-        done.append("capture")
-        return Graph(), images.clone(), torch.zeros(4)
+    def step(images: torch.Tensor, labels: torch.Tensor, *, twice: bool) -> torch.Tensor:
+        calls.append("python")
+        return (images.sum() + labels.sum()) * (2 if twice else 1)
 
-    done: list[str] = []
-    monkeypatch.setattr(GraphedStep, "_capture", capture)
-    monkeypatch.setattr(GraphedStep, "_warm_up", lambda self, images, *flags: done.append("run"))
-    step = GraphedStep(torch.neg, on_replay=lambda: done.append("instead"))
-    images = torch.zeros(2, 3, 8, 8)
-    for _ in range(5):
-        step(images, True)
-    assert done == ["run", "run", "run", "capture", "replay", "instead", "replay"]
-    done.clear()
-    step(images, False)
-    step(images[:1], True)
-    assert done == ["run", "run"]
+    graphed = GraphedStep(step, on_replay=lambda: calls.append("replay"))
+    for number in range(6):
+        images = torch.full((2, 3), float(number), device="cuda")
+        labels = torch.full((2, 1), 10 * number, device="cuda")
+        assert graphed(images, labels, twice=True).item() == 2 * (6 * number + 20 * number)
+    assert calls == ["python"] * 4 + ["replay"] * 2  # three to warm up, one to capture
+    assert len(replays) == 3
+    calls.clear()
+    assert graphed(images, labels, twice=False).item() == 6 * 5 + 20 * 5  # other options
+    assert graphed(images[:1], labels[:1], twice=True).item() == 2 * (
+        3 * 5 + 10 * 5
+    )  # a smaller one
+    assert calls == ["python"] * 2
 
 
 @needs_gpu

@@ -3,7 +3,6 @@ import torch
 
 from facegan.errors import InputError
 from facegan.gan.latents import sample_latents
-from facegan.seeds import mix_seed
 
 
 def test_row_i_of_a_seed_does_not_depend_on_how_many_are_drawn():
@@ -35,9 +34,3 @@ def test_truncation_keeps_to_the_interval():
 def test_bad_truncation(truncation):
     with pytest.raises(InputError, match="truncation"):
         sample_latents(1, 2, seed=0, truncation=truncation)
-
-
-def test_mixed_seeds_do_not_collide():
-    seeds = {mix_seed(a, b) for a in range(50) for b in range(50)}
-    assert len(seeds) == 2500
-    assert all(0 <= seed < 2**63 for seed in seeds)

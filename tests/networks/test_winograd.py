@@ -7,6 +7,7 @@ from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.utils.parametrizations import spectral_norm
 
+from facegan.gan.gan import GAN
 from facegan.networks.dcgan import Discriminator, Generator, winograd
 
 REFERENCES = {winograd.conv2d: F.conv2d, winograd.conv_transpose2d: F.conv_transpose2d}
@@ -119,3 +120,13 @@ def test_half_precision_and_few_channels_go_the_usual_way(monkeypatch):
         assert winograd.Conv2d(64, 128)(torch.randn(2, 64, 8, 8)).dtype == torch.bfloat16
     winograd.ConvTranspose2d(32, 64)(torch.randn(2, 32, 8, 8))
     assert not calls
+
+
+@pytest.mark.parametrize("winograd_is_on", [True, False])
+def test_a_setting_of_the_model_switches_it_off(
+    monkeypatch: pytest.MonkeyPatch, winograd_is_on: bool
+):
+    calls = count(monkeypatch)
+    gan = GAN(image_size=32, width_g=64, width_d=64, winograd=winograd_is_on)
+    gan.discriminator(gan.generator(torch.randn(2, 100)))
+    assert bool(calls) == winograd_is_on
