@@ -424,7 +424,7 @@ def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
     import numpy as np
 
     from facegan.features.classifier import load_classifier, predict
-    from facegan.features.extractors import network_of
+    from facegan.features.extractors import find_label_network
     from facegan.features.stream import read_all
     from facegan.gan.checkpoint import usable_device
     from facegan.probes import report as probe_report
@@ -435,7 +435,9 @@ def _label(cfg: DictConfig, hp: Any, out: Path) -> None:
         saved = Path(str(cfg.cnn.ckpt))
     else:
         data = build_data(cfg, hp)
-        saved = network_of(data.store.path, cfg.classify.attributes or data.label_names, "cnn.ckpt")
+        saved = find_label_network(
+            data.store.path, cfg.classify.attributes or data.label_names, "cnn.ckpt"
+        )
     network = load_classifier(saved, usable_device(cfg.device))
     names, images_of = _pictures(cfg, source, network)
     logits = read_all(network.logits, images_of, np.arange(len(names)), "Labelling")

@@ -20,6 +20,7 @@ from facegan.features.names import network_name
 from facegan.launch.devices import strategy_for
 from facegan.launch.environment import local_world_size, nodes, run_name
 from facegan.quality.names import name_of
+from facegan.quality.settings import EvaluationSettings, QualitySettings
 from facegan.settings import Settings
 
 _PACKAGE = Path(__file__).parent.parent
@@ -28,7 +29,11 @@ CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 # A node per class, as /settings/NAME in a defaults list: conf/ holds only what differs from it.
-SETTINGS: dict[str, type[Settings]] = {"clustering": ClusterSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "clustering": ClusterSettings,
+    "quality": QualitySettings,
+    "evaluation": EvaluationSettings,
+}
 
 
 def register() -> None:

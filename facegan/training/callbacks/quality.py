@@ -16,9 +16,9 @@ from facegan.pictures import plots
 from facegan.pictures.sheets import save_png
 from facegan.quality import report as quality_report
 from facegan.quality.names import better
-from facegan.quality.ruler import Ruler
-from facegan.quality.scores import Result
-from facegan.quality.settings import Settings
+from facegan.quality.reference import ReferenceSet
+from facegan.quality.scores import QualityResult
+from facegan.quality.settings import QualitySettings
 from facegan.training.callbacks.epoch_end import is_due, on_rank_zero, publish, ranks_of
 from facegan.training.loggers import log_picture
 
@@ -36,7 +36,7 @@ class Quality(pl.Callback):
 
     family = "quality"  # of its metrics
 
-    def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
+    def __init__(self, directory: str, settings: QualitySettings, every_n_epochs: int = 1) -> None:
         expect_int("callbacks.quality.every_n_epochs", every_n_epochs, at_least=1)
         self.directory = Path(directory)
         self.settings = settings
@@ -45,8 +45,8 @@ class Quality(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         """Find the extractor; raises InputError where it does not fit the data, or a monitor it."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        self._ruler = Ruler(self.settings, data, trainer.strategy.root_device)
-        measured = [f"quality/{name}" for name in self._ruler.names()]
+        self._reference = ReferenceSet(self.settings, data, trainer.strategy.root_device)
+        measured = [f"quality/{name}" for name in self._reference.names()]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             monitor = getattr(callback, "monitor", None) or ""
             if not monitor.startswith("quality/"):
@@ -65,11 +65,11 @@ class Quality(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """How it measures, so that scores are compared with their like."""
-        settings, extractor = self.settings, self._ruler.extractor
-        how = [settings.n, settings.real, settings.split, settings.seed]
+        settings, extractor = self.settings, self._reference.extractor
+        how: list[Any] = [settings.n, settings.real, settings.split, settings.seed]
         how += [settings.kid_subsets, settings.kid_subset_size, extractor.name, extractor.key]
-        real = hashlib.sha256(self._ruler.rows.tobytes()).hexdigest()[:12]
-        return {"how": [*how, self._ruler.data.store.path.name, real]}
+        real = hashlib.sha256(self._reference.rows.tobytes()).hexdigest()[:12]
+        return {"how": [*how, self._reference.data.store.path.name, real]}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if is_due(trainer, self.every_n_epochs):
@@ -98,10 +98,10 @@ class Quality(pl.Callback):
             return pl_module.sample(z[part])
 
         quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
-        vectors = self._ruler.vectors(generated, numbers, ranks_of(trainer), quiet)
+        vectors = self._reference.vectors(generated, numbers, ranks_of(trainer), quiet)
 
         def score() -> dict[str, float]:
-            result = self._ruler.scores(vectors, generated, numbers)
+            result = self._reference.scores(vectors, generated, numbers)
             self._write(result, epoch, pl_module.images_seen, began)
             data = trainer.datamodule  # type: ignore[attr-defined]
             quality_report.write(result, generated, numbers, data, self.directory)
@@ -109,7 +109,7 @@ class Quality(pl.Callback):
 
         return on_rank_zero(trainer, score, "measure quality")
 
-    def _write(self, result: Result, epoch: int, seen: int, began: float) -> None:
+    def _write(self, result: QualityResult, epoch: int, seen: int, began: float) -> None:
         row: dict[str, Any] = {"epoch": epoch, "step": seen}
         for name, score in result.scores.items():
             row |= {name: score.value, f"{name} error": score.error}
