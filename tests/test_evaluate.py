@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 
 from facegan import classify, evaluate, sample
+from facegan.gan.gan import GAN
 
 Run = Callable[..., tuple[int, str]]
 
@@ -164,6 +167,51 @@ def test_a_network_for_another_size_is_refused(run: Run, trained: Path, tmp_path
     assert "reads (3, 32) (channels, pixels), and synthetic has (3, 16)" in output
 
 
+def test_with_inception_scores_have_their_usual_names(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Network(torch.nn.Module):
+        """In the place of torch-fidelity's Inception, which takes seconds."""
+
+        def __init__(self, name: str, outputs: list[str], feature_extractor_weights_path: str):
+            super().__init__()
+            self.fc = torch.nn.Linear(3, 1008)
+            self.load_state_dict(torch.load(feature_extractor_weights_path, weights_only=True))
+            self.outputs = outputs
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            features = images.float().mean((2, 3)) / 255
+            return (features, self.fc(features))[: len(self.outputs)]
+
+    module = ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+    module.FeatureExtractorInceptionV3 = Network
+    monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    torch.manual_seed(0)
+    torch.save(
+        {"fc.weight": torch.randn(1008, 3), "fc.bias": torch.zeros(1008)}, tmp_path / "net.pt"
+    )
+    inception = ["extractor.kind=inception", f"extractor.weights={tmp_path}/net.pt"]
+    metrics = "metrics=[fid,kid,is,prdc]"
+    status, output = run(evaluate, f"ckpt={trained}", *SMALL, *inception, metrics)
+    assert status == 0, output
+    out = trained / "evaluation" / "last" / "evaluation.json"
+    found = json.loads(out.read_text())
+    assert {"fid", "kid", "is", "precision", "coverage"} <= set(found)
+    assert found["extractor"]["name"] == "inception"
+    assert 1 <= found["is"]["value"] <= 1008
+    status, output = run(
+        evaluate, f"ckpt={trained}", *SMALL, *inception, "extractor.layer=64", "metrics=[kid]"
+    )
+    assert status == 0, output
+    assert "kd_inception_64" in json.loads(out.read_text())
+
+    (tmp_path / "net.pt").write_text("no weights")
+    status, output = run(evaluate, f"ckpt={trained}", *SMALL, *inception, metrics)
+    assert status == 2
+    assert "name the file in extractor.weights" in output
+
+
 def test_nothing_is_measured_where_nothing_can_be_written(run: Run, trained: Path, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     status, output = run(evaluate, f"ckpt={trained}", *PIXELS, f"out={tmp_path}/file/out")
@@ -222,3 +270,26 @@ def test_a_comparison_takes_two_runs(run: Run, given: str, sentence: str):
     status, output = run(evaluate, f"compare={given}")
     assert status == 2
     assert sentence in output
+
+
+@pytest.mark.slow
+def test_training_improves_the_averaged_generator(train: Run, run: Run, tmp_path: Path):
+    status, output = train("dataset.n=200", "trainer.max_epochs=40")
+    assert status == 0, output
+    broken = Path(shutil.copytree(tmp_path / "run", tmp_path / "broken"))
+    path = broken / "checkpoints" / "last.ckpt"
+    saved = torch.load(path, weights_only=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        untrained = GAN(**saved["hyper_parameters"])
+    saved["state_dict"] |= {  # an average that is never updated
+        name: values
+        for name, values in untrained.state_dict().items()
+        if name.startswith("generator_ema")
+    }
+    torch.save(saved, path)
+    options = ["n=200", "extractor.kind=pixels", "metrics=[kd,swd]", f"out={tmp_path}/out"]
+    status, output = run(evaluate, f"compare=[{tmp_path}/run,{broken}]", *options)
+    assert status == 0, output
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert found["kd_pixels"]["better"] == found["swd"]["better"] == "first"
