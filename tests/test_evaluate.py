@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,8 +13,7 @@ import torch
 from PIL import Image
 
 from facegan import classify, evaluate, sample
-from facegan.errors import InputError
-from facegan.features.extractors import load_extractor
+from facegan.gan.gan import GAN
 
 Run = Callable[..., tuple[int, str]]
 
@@ -71,7 +72,7 @@ def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, train
     assert status == 0, output
     status, output = run(evaluate, *options)
     assert status == 2
-    assert "Several networks tell the labels" in output
+    assert "Several networks predict the labels" in output
     network = sorted(trained.glob("data/*/networks/*.ckpt"))[0]
     status, output = run(evaluate, *options, f"extractor.weights={network}")
     assert status == 0, output
@@ -126,13 +127,16 @@ def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["metrics=[fide]"], "metrics must be one of fd, kd, is, prdc, swd, msssim, prevalence"),
-        (["metrics=[is]"], "needs a network that tells classes apart, not pixels"),
+        (["metrics=[fide]"], "metrics must be a list of fd, kd, is, prdc, swd, msssim, prevalence"),
+        (["metrics=[is]"], "needs a network that predicts classes, not pixels"),
         (["metrics=[prevalence]"], "set extractor.kind=cnn"),
         (["metrics=[fd]"], "768 features from 100 images has a singular covariance"),
         (["kid_subset_size=500"], "set kid_subset_size=100 or less"),
         (["metrics=[new]"], "100 held-out real images or more: there are 20"),
-        (["extractor.kind=inceptoin"], "nor a model of torchvision"),
+        (
+            ["extractor.kind=inceptoin"],
+            "must be pixels, cnn, inception or a model",
+        ),
         (["extractor.kind=cnn", "extractor.weights=no.ckpt"], "no.ckpt is not a label classifier"),
         (["samples=here"], "ckpt=FILE or RUN_DIR, samples=DIR, or compare"),
         (["n=0"], "n must be a whole number of at least 1"),
@@ -160,7 +164,52 @@ def test_a_network_for_another_size_is_refused(run: Run, trained: Path, tmp_path
     options = [*SMALL, "metrics=[kd]", "extractor.kind=cnn", f"extractor.weights={path}"]
     status, output = run(evaluate, f"ckpt={trained}", *options)
     assert status == 2
-    assert "was made for (3, 32) (channels, pixels), and synthetic has (3, 16)" in output
+    assert "reads (3, 32) (channels, pixels), and synthetic has (3, 16)" in output
+
+
+def test_with_inception_scores_have_their_usual_names(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Network(torch.nn.Module):
+        """In the place of torch-fidelity's Inception, which takes seconds."""
+
+        def __init__(self, name: str, outputs: list[str], feature_extractor_weights_path: str):
+            super().__init__()
+            self.fc = torch.nn.Linear(3, 1008)
+            self.load_state_dict(torch.load(feature_extractor_weights_path, weights_only=True))
+            self.outputs = outputs
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            features = images.float().mean((2, 3)) / 255
+            return (features, self.fc(features))[: len(self.outputs)]
+
+    module = ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+    module.FeatureExtractorInceptionV3 = Network
+    monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    torch.manual_seed(0)
+    torch.save(
+        {"fc.weight": torch.randn(1008, 3), "fc.bias": torch.zeros(1008)}, tmp_path / "net.pt"
+    )
+    inception = ["extractor.kind=inception", f"extractor.weights={tmp_path}/net.pt"]
+    metrics = "metrics=[fid,kid,is,prdc]"
+    status, output = run(evaluate, f"ckpt={trained}", *SMALL, *inception, metrics)
+    assert status == 0, output
+    out = trained / "evaluation" / "last" / "evaluation.json"
+    found = json.loads(out.read_text())
+    assert {"fid", "kid", "is", "precision", "coverage"} <= set(found)
+    assert found["extractor"]["name"] == "inception"
+    assert 1 <= found["is"]["value"] <= 1008
+    status, output = run(
+        evaluate, f"ckpt={trained}", *SMALL, *inception, "extractor.layer=64", "metrics=[kid]"
+    )
+    assert status == 0, output
+    assert "kd_inception_64" in json.loads(out.read_text())
+
+    (tmp_path / "net.pt").write_text("no weights")
+    status, output = run(evaluate, f"ckpt={trained}", *SMALL, *inception, metrics)
+    assert status == 2
+    assert "name the file in extractor.weights" in output
 
 
 def test_nothing_is_measured_where_nothing_can_be_written(run: Run, trained: Path, tmp_path: Path):
@@ -169,16 +218,6 @@ def test_nothing_is_measured_where_nothing_can_be_written(run: Run, trained: Pat
     assert status == 2
     assert "Nothing can be written" in output
     assert "kd_pixels" not in output
-
-
-def test_a_torchvision_model_reads_what_is_before_its_last_layer(tmp_path: Path):
-    from torchvision.models import resnet18
-
-    torch.save(resnet18(weights=None).state_dict(), tmp_path / "weights.pt")
-    read = load_extractor("resnet18", str(tmp_path / "weights.pt"))
-    assert read.read(torch.rand(2, 1, 16, 16)).shape == (2, 512)
-    with pytest.raises(InputError, match="weights of resnet18 cannot be loaded"):
-        load_extractor("resnet18", str(tmp_path / "none.pt"))
 
 
 @pytest.mark.slow
@@ -233,10 +272,30 @@ def test_a_comparison_takes_two_runs(run: Run, given: str, sentence: str):
     assert sentence in output
 
 
-def test_a_networks_answers_come_after_its_features():
-    from facegan.features.extractors import Extractor
-
-    read = Extractor("cnn", "key", lambda images: images.flatten(1), 2, ("0", "1"), multiclass=True)
-    vectors = torch.arange(12.0).reshape(2, 6)
-    assert torch.equal(read.features(vectors), vectors[:, :4])
-    assert torch.equal(read.logits(vectors), vectors[:, 4:])
+@pytest.mark.slow
+def test_training_improves_the_averaged_generator(train: Run, run: Run, tmp_path: Path):
+    status, output = train("dataset.n=200", "trainer.max_epochs=15", "callbacks=[checkpoints]")
+    assert status == 0, output
+    broken = Path(shutil.copytree(tmp_path / "run", tmp_path / "broken"))
+    path = broken / "checkpoints" / "last.ckpt"
+    saved = torch.load(path, weights_only=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        untrained = GAN(**saved["hyper_parameters"])
+    saved["state_dict"] |= {  # an average that is never updated
+        name: values
+        for name, values in untrained.state_dict().items()
+        if name.startswith("generator_ema")
+    }
+    torch.save(saved, path)
+    options = [
+        "n=100",
+        "extractor.kind=pixels",
+        "metrics=[kd,swd]",
+        "kid_subsets=10",
+        f"out={tmp_path}/out",
+    ]
+    status, output = run(evaluate, f"compare=[{tmp_path}/run,{broken}]", *options)
+    assert status == 0, output
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert found["kd_pixels"]["better"] == "first"

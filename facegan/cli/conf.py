@@ -28,6 +28,7 @@ from facegan.launch.devices import strategy_for
 from facegan.launch.environment import local_world_size, nodes, run_name
 from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
 from facegan.quality.names import name_of
+from facegan.quality.settings import EvaluationSettings, QualitySettings
 from facegan.settings import Settings
 from facegan.training.settings import TrainerSettings, TrainSettings
 
@@ -50,6 +51,8 @@ SETTINGS: dict[str, type[Settings]] = {
     "trainer": TrainerSettings,
     "model": GANSettings,
     "sample": SampleSettings,
+    "quality": QualitySettings,
+    "evaluation": EvaluationSettings,
 }
 
 

@@ -1,230 +1,262 @@
-"""What images are compared by: each extractor turns them into vectors, with a name for the metrics.
+"""Feature extractors: images to vectors, each with the name that scores on its vectors carry.
 
-Only with ``inception`` may a number be called FID or KID; with any other network it has that
-network's name, so that nobody mistakes it.
+Only with ``inception`` may a score be called FID or KID.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facegan.errors import InputError, expect, expect_one_of
+from facegan.errors import InputError
 from facegan.features.classifier import Classifier, load_classifier
 from facegan.features.names import FID_LAYER, network_name
+from facegan.networks.weights import weights_key
 from facegan.pictures.scaling import to_uint8
 
-KINDS = ("cnn", "pixels", "inception")
 INCEPTION_LAYERS = (64, 192, 768, FID_LAYER)  # by their width
+LAST_LAYERS = ("fc", "classifier", "head", "heads")  # what torchvision's models call theirs
 NETWORKS = "networks"  # directory beside the packed images
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Extractor:
-    """What turns images into vectors.
 
-    Attributes:
-        name: of the network.
-        key: changes with its weights.
-        read: images in [-1, 1] (N, C, H, W) to vectors (N, d + heads): ``d`` features and, after
-            them, the network's answers as logits, if it gives any.
-        heads: how many answers.
-        names: of the answers, where they are the labels of the data.
-        multiclass: whether the answers are classes, of which an image has one.
+class Output(NamedTuple):
+    """What an extractor reads in N images."""
+
+    features: Tensor  # (N, d) float32
+    logits: Tensor | None = None  # (N, num_logits) float32; None: the extractor predicts nothing
+
+    def packed(self) -> Tensor:
+        """Features and logits side by side (N, d + num_logits), to stream and to save."""
+        return self.features if self.logits is None else torch.cat(self, 1)  # type: ignore[arg-type]
+
+
+class Extractor(nn.Module):
+    """A network from images in [-1, 1] (N, C, H, W) to features, and to logits if it has any.
+
+    Args:
+        name: of the network, in the names of scores.
+        key: changes when its weights do.
+        num_logits: how many logits it gives; 0: none.
+        labels: what they predict, where these are labels of the data.
+        multiclass: whether they are of classes, of which an image has exactly one.
         image_shape: channels and side in pixels of the images it can read; ``None``: any.
     """
 
-    name: str
-    key: str
-    read: Callable[[Tensor], Tensor]
-    heads: int = 0
-    names: tuple[str, ...] = ()
-    multiclass: bool = False
-    image_shape: tuple[int, int] | None = None
+    def __init__(
+        self,
+        name: str,
+        key: str,
+        *,
+        num_logits: int = 0,
+        labels: Sequence[str] = (),
+        multiclass: bool = False,
+        image_shape: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.name, self.key = name, key
+        self.num_logits, self.labels, self.multiclass = num_logits, tuple(labels), multiclass
+        self.image_shape = image_shape
 
-    def features(self, vectors: Tensor) -> Tensor:
-        """Without the answers: (N, d)."""
-        return vectors[:, : vectors.shape[1] - self.heads]
+    def forward(self, images: Tensor) -> Output:
+        raise NotImplementedError
 
-    def logits(self, vectors: Tensor) -> Tensor:
-        """The answers alone: (N, heads)."""
-        return vectors[:, vectors.shape[1] - self.heads :]
+    @torch.inference_mode()
+    def read(self, images: Tensor) -> Output:
+        """The output for ``images``, float32 and without gradients."""
+        features, logits = self(images)
+        return Output(features.float(), None if logits is None else logits.float())
+
+    def unpack(self, vectors: Tensor) -> Output:
+        """The output that :meth:`Output.packed` made ``vectors`` of."""
+        if not self.num_logits:
+            return Output(vectors)
+        return Output(vectors[:, : -self.num_logits], vectors[:, -self.num_logits :])
+
+
+class Pixels(Extractor):
+    """The image itself at 16 x 16 pixels: coarse, but it needs no network."""
+
+    def __init__(self) -> None:
+        super().__init__("pixels", "16")
+
+    def forward(self, images: Tensor) -> Output:
+        if images.device.type == "mps":  # older PyTorch cannot do this on MPS
+            images = images.cpu()
+        return Output(F.interpolate(images, size=16, mode="area").flatten(1))
+
+
+class LabelNetwork(Extractor):
+    """The last layer of a label classifier, averaged over the image, and its logits."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        settings = classifier.settings
+        labels = settings.classes or settings.names
+        super().__init__(
+            "cnn",
+            weights_key(classifier),
+            num_logits=len(labels),
+            labels=labels,
+            multiclass=settings.classes is not None,
+            image_shape=(settings.channels, settings.image_size),
+        )
+        self.network = classifier.network
+
+    def forward(self, images: Tensor) -> Output:
+        hidden: Tensor = self.network.layers(images)
+        return Output(hidden.mean((2, 3)), self.network.logit(hidden).flatten(1))
+
+
+class Inception(Extractor):
+    """torch-fidelity's Inception, which the FID is defined by; logits from its last layer alone."""
+
+    def __init__(self, network: nn.Module, layer: int) -> None:
+        last = layer == FID_LAYER
+        classes: int = network.fc.out_features if last else 0  # type: ignore[union-attr, assignment]
+        name = network_name("inception", layer)
+        super().__init__(name, weights_key(network), num_logits=classes, multiclass=last)
+        self.network = network
+
+    def forward(self, images: Tensor) -> Output:
+        return Output(*self.network(to_uint8(images).expand(-1, 3, -1, -1)))
+
+
+class Backbone(Extractor):
+    """A torchvision model before its last layer, on images scaled to 224 pixels."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, kind: str, network: nn.Module) -> None:
+        super().__init__(kind, weights_key(network))
+        self.network = network
+        # ImageNet's, which torchvision's weights were trained with.
+        for name, of in (("mean", [0.485, 0.456, 0.406]), ("deviation", [0.229, 0.224, 0.225])):
+            self.register_buffer(name, torch.tensor(of)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Output:
+        larger = F.interpolate(images, size=224, mode="bilinear", antialias=True)
+        scaled = (larger.expand(-1, 3, -1, -1) / 2 + 0.5 - self.mean) / self.deviation
+        return Output(self.network(scaled).flatten(1))
 
 
 def load_extractor(
     kind: str,
     weights: str | None = None,
-    device: torch.device | str = "cpu",
-    prefix: str = "",
     layer: int | None = None,
+    device: torch.device | str = "cpu",
+    key: str = "extractor",
 ) -> Extractor:
-    """The extractor called ``kind``.
+    """The extractor ``kind`` in eval mode on ``device``.
 
-    ``pixels``: the image at 16 pixels, in as many dimensions. ``cnn``: the last layer of the
-    network that ``facegan.classify classify.probe=cnn`` made (see :func:`network_of`), in the file
-    ``weights``.
-    ``inception``: the network of the FID, of which torch-fidelity gets the weights, or from the
-    file ``weights``; ``layer``: an earlier one of it, of ``INCEPTION_LAYERS``, under another name.
-    Any other: the torchvision model of that name, before its last layer.
-    ``prefix`` of these keys, where a sentence names one.
+    Args:
+        kind: ``pixels``; ``cnn``, the label network in the file ``weights`` (see
+            :func:`find_label_network`); ``inception``; or the name of a torchvision model.
+        weights: a file; ``None``: torch-fidelity's or torchvision's, which are downloaded.
+        layer: of Inception, one of ``INCEPTION_LAYERS``; ``None``: that of the FID.
+        key: of these settings in the configuration, for error messages.
+
+    Raises:
+        InputError: for an unknown kind, or weights that cannot be loaded.
     """
-    expect(
-        layer is None or kind == "inception",
-        f"{prefix}extractor.layer={layer} is of the Inception network: leave it out, or set "
-        f"{prefix}extractor.kind=inception.",
-    )
-    expect(
-        weights is None or kind != "pixels",
-        f"{prefix}extractor.weights={weights} is of a network: pixels have none. Leave it out, or "
-        f"set {prefix}extractor.kind.",
-    )
+    extractor: Extractor
     if kind == "pixels":
-        return Extractor("pixels", "16", _small)
-    if kind == "cnn":
-        assert weights is not None
-        return _classifier(load_classifier(Path(weights), device))
-    if kind == "inception":
-        return _inception(weights, device, prefix, layer)
-    return _backbone(kind, weights, device, prefix)
+        extractor = Pixels()
+    elif kind == "cnn":
+        assert weights is not None, "see find_label_network"
+        extractor = LabelNetwork(load_classifier(Path(weights).expanduser(), "cpu"))
+    elif kind == "inception":
+        layer = FID_LAYER if layer is None else layer
+        extractor = Inception(_load_inception(weights, layer, key), layer)
+    else:
+        extractor = Backbone(kind, _load_backbone(kind, weights, key))
+    return extractor.to(device).eval()
 
 
-def _small(images: Tensor) -> Tensor:
-    if images.device.type == "mps":  # not every PyTorch can do it there
-        images = images.cpu()
-    return F.interpolate(images, size=16, mode="area").flatten(1)
+def find_label_network(store: Path, labels: Sequence[str], key: str, alternative: str = "") -> Path:
+    """The file of the label network that predicts ``labels`` of the data packed in ``store``.
 
+    ``facegan.classify`` keeps it there: it belongs to the data and not to a run, so that all runs
+    are measured alike. Of networks of several widths, which earlier versions trained, the widest.
 
-def network_of(store: Path, names: Sequence[str], key: str, otherwise: str = "") -> Path:
-    """The file of the network that tells ``names`` of the data in ``store``, if there is one.
+    Args:
+        store: directory of the packed images.
+        labels: names of the labels, in their order.
+        key: of the configuration, that can name a file instead.
+        alternative: what else the user can do, added to the message where there is no network.
 
-    ``key``: of the configuration, that can name one; ``otherwise``: what else can be done.
-
-    ``facegan.classify`` keeps it there: it belongs to the data, not to a run, so that all runs are
-    measured with one ruler. Raises InputError where there is none, or more than one.
+    Raises:
+        InputError: if there is no such network, or more than one of the greatest width.
     """
-    found = [
-        path
+    widths = {
+        path: int(network.settings.width)
         for path in sorted((store / NETWORKS).glob("*.ckpt"))
-        if list(load_classifier(path, "cpu").settings.names) == list(names)
-    ]
-    expect(
-        len(found) > 0,
-        f"There is no network yet that tells all of {', '.join(names[:3])}"
-        f"{', …' if len(names) > 3 else ''} of {store.name}: make it once with python -m "
-        "facegan.classify classify.probe=cnn ckpt=RUN_DIR (or, instead of ckpt, the options of the "
-        f"data){otherwise}.",
-    )
-    expect(
-        len(found) == 1,
-        f"Several networks tell the labels of {store.name}, and numbers of different ones cannot "
-        f"be compared: name one of {', '.join(map(str, found))} with "
-        f"{key}=FILE.",
-    )
-    return found[0]
+        if list((network := load_classifier(path, "cpu")).settings.names) == list(labels)
+    }
+    if not widths:
+        raise InputError(
+            f"There is no network yet that predicts {', '.join(labels[:3])}"
+            f"{', …' if len(labels) > 3 else ''} of {store.name}: train it once with python -m "
+            "facegan.classify classify.probe=cnn ckpt=RUN_DIR (or, instead of ckpt, the options of "
+            f"the data){alternative}."
+        )
+    widest = [path for path, width in widths.items() if width == max(widths.values())]
+    if len(widest) > 1:
+        raise InputError(
+            f"Several networks predict the labels of {store.name}, and scores of different ones "
+            f"cannot be compared: name one of {', '.join(map(str, widest))} with {key}=FILE."
+        )
+    if len(widths) > 1:
+        log.info("Of %d label networks, the widest is used: %s", len(widths), widest[0])
+    return widest[0]
 
 
-def _classifier(network: Classifier) -> Extractor:
-    def read(images: Tensor) -> Tensor:
-        hidden = network.network.layers(images)
-        return torch.cat([hidden.mean((2, 3)), network.network.logit(hidden).flatten(1)], 1)
-
-    names = tuple(network.settings.classes or network.settings.names)
-    return Extractor(
-        "cnn",
-        _key(network),
-        _without_gradients(read),
-        heads=len(names),
-        names=names,
-        multiclass=network.settings.classes is not None,
-        image_shape=(network.settings.channels, network.settings.image_size),
-    )
-
-
-def _inception(
-    weights: str | None, device: torch.device | str, prefix: str, layer: int | None
-) -> Extractor:
-    layer = FID_LAYER if layer is None else layer
-    expect_one_of(f"{prefix}extractor.layer", layer, INCEPTION_LAYERS)
-    last = layer == FID_LAYER
-    try:
+def _load_inception(weights: str | None, layer: int, key: str) -> nn.Module:
+    try:  # an optional extra
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise InputError(
-            f"{prefix}extractor.kind=inception needs torch-fidelity: pip install 'facegan[fid]'."
+            f"{key}.kind=inception needs torch-fidelity: pip install 'facegan[fid]'."
         ) from error
+    outputs = [str(layer), *(["logits_unbiased"] if layer == FID_LAYER else [])]
     try:
-        if weights:  # torch-fidelity would load anything that is in the file
+        if weights:  # torch-fidelity would unpickle anything
             torch.load(weights, map_location="cpu", weights_only=True)
-        network = FeatureExtractorInceptionV3(
-            "inception-v3-compat",
-            [str(layer), *(["logits_unbiased"] if last else [])],
-            feature_extractor_weights_path=weights,
+        network: nn.Module = FeatureExtractorInceptionV3(
+            "inception-v3-compat", outputs, feature_extractor_weights_path=weights
         )
     except Exception as error:  # a dozen kinds, from urllib's to torch's
         raise InputError(
-            f"The weights of Inception cannot be loaded ({error}): download them once where there "
-            f"is a network, or name the file in {prefix}extractor.weights."
+            f"The weights of Inception cannot be loaded ({error}): download them once on a machine "
+            f"with network access, or name the file in {key}.weights."
         ) from error
-    network = network.to(device).eval()
-
-    def read(images: Tensor) -> Tensor:
-        return torch.cat(network(to_uint8(images).expand(-1, 3, -1, -1)), 1)
-
-    name = network_name("inception", layer)
-    heads = network.fc.out_features if last else 0
-    return Extractor(name, _key(network), _without_gradients(read), heads, multiclass=last)
+    return network
 
 
-def _backbone(kind: str, weights: str | None, device: torch.device | str, prefix: str) -> Extractor:
-    from torchvision import models
+def _load_backbone(kind: str, weights: str | None, key: str) -> nn.Module:
+    from torchvision import models  # it takes a second, and few need it
 
-    expect(
-        kind in models.list_models(module=models),
-        f"{prefix}extractor.kind={kind} is none of {', '.join(KINDS)}, nor a model of torchvision.",
-    )
+    if kind not in models.list_models(module=models):
+        raise InputError(
+            f"{key}.kind={kind} must be pixels, cnn, inception or a model of torchvision."
+        )
     try:
-        network = models.get_model(kind, weights=None if weights else "DEFAULT")
+        network: Any = models.get_model(kind, weights=None if weights else "DEFAULT")
         if weights:
             network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except Exception as error:
+    except Exception as error:  # a dozen kinds, from urllib's to torch's
         raise InputError(f"The weights of {kind} cannot be loaded: {error}") from error
-    last = [name for name in ("fc", "classifier", "head", "heads") if hasattr(network, name)]
-    expect(
-        bool(last),
-        f"{prefix}extractor.kind={kind}: which of its layers is the last is not known here.",
-    )
-    head = getattr(network, last[0])
+    last = next((name for name in LAST_LAYERS if hasattr(network, name)), None)
+    if last is None:
+        raise InputError(f"{key}.kind={kind} has no last layer that is known here.")
+    head = getattr(network, last)
     if isinstance(head, nn.Sequential) and isinstance(head[-1], nn.Linear):
         head[-1] = nn.Identity()
     else:
-        setattr(network, last[0], nn.Identity())
-    network = network.to(device).eval()
-    mean = torch.tensor([0.485, 0.456, 0.406], device=device)[:, None, None]
-    deviation = torch.tensor([0.229, 0.224, 0.225], device=device)[:, None, None]
-
-    def read(images: Tensor) -> Tensor:
-        larger = F.interpolate(images, size=224, mode="bilinear", antialias=True)
-        return network((larger.expand(-1, 3, -1, -1) / 2 + 0.5 - mean) / deviation).flatten(1)
-
-    return Extractor(kind, _key(network), _without_gradients(read))
-
-
-def _without_gradients(read: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    def inner(images: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return read(images).float()
-
-    return inner
-
-
-def _key(network: nn.Module) -> str:
-    """Changes when any weight does."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+        setattr(network, last, nn.Identity())
+    return network

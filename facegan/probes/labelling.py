@@ -10,7 +10,7 @@ import torch
 from facegan.data.module import ImageDataModule
 from facegan.errors import InputError
 from facegan.features.classifier import Classifier, load_classifier, predict
-from facegan.features.extractors import network_of
+from facegan.features.extractors import find_label_network
 from facegan.features.stream import Images, read_all
 from facegan.files import write_csv
 from facegan.gan.gan import GAN
@@ -31,7 +31,7 @@ def find_network(
         return load_classifier(Path(ckpt).expanduser(), device)
     assert data is not None, "either a file or data"
     names = attributes or data.label_names
-    return load_classifier(network_of(data.store.path, names, "cnn.ckpt"), device)
+    return load_classifier(find_label_network(data.store.path, names, "cnn.ckpt"), device)
 
 
 def label_generated(network: Classifier, gan: GAN, n: int, seed: int, out: Path) -> np.ndarray:

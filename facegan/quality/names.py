@@ -1,26 +1,34 @@
-"""Names of metrics and the direction in which they improve."""
+"""Metrics, the names of their scores, and the direction in which a score improves."""
 
-FIELD_NAMES = {"fd": "fid", "kd": "kid"}  # what the field calls them, with Inception
-METRICS = ("fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "new")
-BETTER = {  # the direction in which a score improves
+from typing import Literal, get_args
+
+Metric = Literal["fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "new"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+SCORES = {  # of a metric that gives other scores than one of its own name
+    "prdc": ("precision", "recall", "density", "coverage"),
+    "new": ("copies",),
+}
+PIXEL_METRICS = frozenset(("swd", "msssim"))  # computed on images, without an extractor
+INCEPTION_NAMES = {"fd": "fid", "kd": "kid"}  # the usual names, with Inception
+DIRECTIONS = {
     **dict.fromkeys(("fd", "fid", "kd", "kid", "swd", "prevalence", "copies"), "min"),
     **dict.fromkeys(("is", "precision", "recall", "density", "coverage"), "max"),
 }
 
 
 def better(name: str) -> str | None:
-    """The direction in which the score called ``name`` improves; ``None`` where there is none."""
-    return BETTER.get(name.partition("_")[0].partition("/")[0])
+    """The direction in which the score ``name`` improves, ``min`` or ``max``; ``None``: neither."""
+    return DIRECTIONS.get(name.partition("_")[0].partition("/")[0])
 
 
 def name_of(score: str, extractor: str) -> str:
-    """What ``score`` is called where ``extractor`` reads the images: ``fid``, or ``fd_cnn`` …
+    """The name of ``score`` on vectors of ``extractor``: ``fid``, or ``fd_cnn``.
 
-    Only with Inception may a number have the field's name: with any other network it has that
-    network's, so that nobody mistakes it.
+    Only with Inception does a score have its usual name. With any other network it ends in that
+    network's name, so that it cannot be mistaken for a published number.
     """
-    if score.startswith(("swd", "msssim")):  # of the pixels themselves
+    if score.startswith(tuple(PIXEL_METRICS)):
         return score
     if extractor == "inception":
-        return FIELD_NAMES.get(score, score)
+        return INCEPTION_NAMES.get(score, score)
     return f"{score}_{extractor}"

@@ -1,29 +1,31 @@
-"""One function per metric: vectors to a score with its error."""
+"""From vectors, or from images, to scores with their errors: one function for each metric."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from facegan.features.classifier import predict
-from facegan.features.extractors import Extractor
+from facegan.quality.metrics.diversity import inception_score, pair_similarities
 from facegan.quality.metrics.frechet import frechet_distance, merge, moments
+from facegan.quality.metrics.kernel import kernel_distance
 from facegan.quality.metrics.manifold import manifold
 from facegan.quality.metrics.memorization import Memorization
 from facegan.quality.metrics.sliced import patches, pyramid, sliced_wasserstein
-from facegan.quality.metrics.uncertainty import GROUPS, Estimate, groups
+from facegan.quality.metrics.uncertainty import GROUPS, Estimate, groups, mean_estimate
 
-ROWS = 4096  # of vectors that are made float64 at a time
+ROWS = 4096  # vectors converted to float64 at a time
+MAX_SUBSET = 1000  # images in a subset of the kernel distance, unless set
 
 
 @dataclass(frozen=True)
-class Score:
-    """A metric of ``n`` generated images; ``more`` says what the number alone does not."""
+class QualityScore:
+    """A score of ``n`` generated images. Subclasses add what belongs to one metric."""
 
     estimate: Estimate
     n: int
-    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def value(self) -> float:
@@ -35,70 +37,142 @@ class Score:
         return self.estimate.error
 
     def content(self) -> dict[str, Any]:
-        """To be saved."""
-        own = {"value": self.value, "error": self.error, "n": self.n}
-        return own | self.more | {"replicates": list(self.estimate.replicates)}
+        """Plain values, for ``evaluation.json``."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        del own["estimate"]
+        scored = {"value": self.value, "error": self.error}
+        return scored | own | {"replicates": list(self.estimate.replicates)}
 
 
-@dataclass
-class Result:
-    """Everything that was measured of one generator.
+@dataclass(frozen=True)
+class KernelScore(QualityScore):
+    """Kernel distance; ``deviation``: between its ``subsets`` of ``subset_size`` images."""
+
+    subsets: int
+    subset_size: int
+    deviation: float
+
+
+@dataclass(frozen=True)
+class SimilarityScore(QualityScore):
+    """MS-SSIM of pairs of generated images; ``real``: of real images."""
+
+    real: float
+
+
+@dataclass(frozen=True)
+class PrevalenceScore(QualityScore):
+    """Mean gap in prevalence; ``labels``: each one's share of ``real`` and ``generated`` images."""
+
+    labels: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class CopiesScore(QualityScore):
+    """Share of generated images that look like copies of training images.
+
+    ``p``: of so many by chance; ``copier``: whether chance does not explain them.
+    """
+
+    p: float
+    copier: bool
+
+
+@dataclass(frozen=True)
+class QualityResult:
+    """Everything that was measured of one candidate.
 
     Attributes:
         scores: by their full names.
-        memorization: what the search for copies found, if it was asked for.
-        known: rows of the training images (N,) that it searched.
+        memorization: the result of the search for copies, if there was one.
+        train_rows: rows of the training images (N,) that were searched.
     """
 
-    scores: dict[str, Score]
+    scores: dict[str, QualityScore]
     memorization: Memorization | None = None
-    known: np.ndarray | None = None
+    train_rows: np.ndarray | None = None
 
 
-def _frechet(real: Tensor, made: Tensor) -> Estimate:
+def frechet_score(real: Tensor, generated: Tensor) -> QualityScore:
+    """Fréchet distance of vectors (N, d) and (M, d)."""
     reference = moments(real.split(ROWS))
-    value = frechet_distance(reference, moments(made.split(ROWS)))
-    if len(made) - len(made) // GROUPS <= made.shape[1] + 1:
-        return Estimate(value)
-    parts = [moments([made[group]]) for group in groups(len(made))]
+    value = frechet_distance(reference, moments(generated.split(ROWS)))
+    count = len(generated)
+    if count - count // GROUPS <= generated.shape[1] + 1:  # too few without a tenth
+        return QualityScore(Estimate(value), count)
+    parts = [moments([generated[group]]) for group in groups(count)]
     rest = [parts[:left] + parts[left + 1 :] for left in range(len(parts))]
-    return Estimate(value, [frechet_distance(reference, merge(others)) for others in rest])
+    replicates = [frechet_distance(reference, merge(others)) for others in rest]
+    return QualityScore(Estimate(value, replicates), count)
 
 
-def _manifold(real: Tensor, made: Tensor, seed: int) -> dict[str, Score]:
-    """Of equally many of each kind: how far an image reaches depends on how many there are."""
-    count = min(len(real), len(made))
+def kernel_score(
+    real: Tensor, generated: Tensor, subsets: int, subset_size: int | None, seed: int
+) -> KernelScore:
+    """Kernel distance of vectors (N, d) and (M, d)."""
+    size = subset_size or min(MAX_SUBSET, len(real), len(generated))
+    estimate, deviation = kernel_distance(real, generated, subsets, size, seed)
+    return KernelScore(estimate, len(generated), subsets, size, deviation)
+
+
+def inception_score_of(logits: Tensor) -> QualityScore:
+    """Inception Score of logits (M, classes) of generated images."""
+    return QualityScore(inception_score(logits), len(logits))
+
+
+def manifold_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, QualityScore]:
+    """Precision, recall, density and coverage.
+
+    On equally many vectors of each kind, since an image's reach depends on how many there are.
+    """
+    count = min(len(real), len(generated))
     chosen = np.random.default_rng(seed).permutation(len(real))[:count]
-    estimates = manifold(real[chosen], made[:count])
-    return {name: Score(estimate, count) for name, estimate in estimates.items()}
+    estimates = manifold(real[chosen], generated[:count])
+    return {name: QualityScore(estimate, count) for name, estimate in estimates.items()}
 
 
-def _prevalence(extractor: Extractor, real: Tensor, made: Tensor) -> Score:
-    """Mean over all labels of how much more or less common each is: a share in [0, 1]."""
-    ours, theirs = (predict(part, extractor.multiclass).double() for part in (made, real))
-    gaps = ours.mean(0) - theirs.mean(0)
+def prevalence_score(
+    labels: tuple[str, ...], real_logits: Tensor, logits: Tensor, multiclass: bool
+) -> PrevalenceScore:
+    """Mean over all labels of how much more or less frequent each is: a share in [0, 1]."""
+    real, generated = (predict(part, multiclass).double() for part in (real_logits, logits))
+    count = len(generated)
+    gaps = generated.mean(0) - real.mean(0)
     without = [
-        (ours.sum(0) - ours[group].sum(0)) / (len(ours) - len(ours[group]))
-        for group in groups(len(ours))
+        (generated.sum(0) - generated[group].sum(0)) / (count - len(generated[group]))
+        for group in groups(count)
     ]
-    replicates = [float((share - theirs.mean(0)).abs().mean()) for share in without]
-    estimate = Estimate(float(gaps.abs().mean()), replicates if len(ours) >= GROUPS else ())
+    replicates = [float((share - real.mean(0)).abs().mean()) for share in without]
+    estimate = Estimate(float(gaps.abs().mean()), replicates if count >= GROUPS else ())
     shares = {
-        name: {"real": float(theirs[:, i].mean()), "generated": float(ours[:, i].mean())}
-        for i, name in enumerate(extractor.names)
+        name: {"real": float(real[:, i].mean()), "generated": float(generated[:, i].mean())}
+        for i, name in enumerate(labels)
     }
-    return Score(estimate, len(ours), {"labels": shares})
+    return PrevalenceScore(estimate, count, shares)
 
 
-def _sliced(real: Tensor, made: Tensor, seed: int) -> dict[str, Score]:
-    """Of every level of the pyramid, and their mean."""
+def sliced_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, QualityScore]:
+    """Sliced Wasserstein distance of each level of the pyramid of images, and the mean of these."""
+    count = len(generated)
     levels = {
         theirs.shape[-1]: sliced_wasserstein(patches(theirs, seed + 1), patches(ours, seed), seed)
-        for theirs, ours in zip(pyramid(real), pyramid(made), strict=True)
+        for theirs, ours in zip(pyramid(real), pyramid(generated), strict=True)
     }
     mean = Estimate(
         float(np.mean([level.value for level in levels.values()])),
         np.mean([level.replicates for level in levels.values()], 0).tolist(),
     )
-    by_level = {f"swd/{size}": Score(level, len(made)) for size, level in levels.items()}
-    return {"swd": Score(mean, len(made)), **by_level}
+    by_level = {f"swd/{size}": QualityScore(level, count) for size, level in levels.items()}
+    return {"swd": QualityScore(mean, count), **by_level}
+
+
+def similarity_score(real: Tensor, generated: Tensor) -> SimilarityScore:
+    """MS-SSIM of pairs of images in [-1, 1] (N, C, H, W)."""
+    similarities = pair_similarities(generated)
+    usual = float(pair_similarities(real).mean())
+    return SimilarityScore(mean_estimate(similarities), 2 * len(similarities), usual)
+
+
+def copies_score(found: Memorization) -> CopiesScore:
+    """The share of suspected copies in the result of a search."""
+    return CopiesScore(mean_estimate(found.suspect), len(found.suspect), found.p, found.copier)

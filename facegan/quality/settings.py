@@ -1,66 +1,112 @@
-"""What is measured, and how."""
+"""Which metrics are computed, on which images, with which extractor."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
-from facegan.errors import expect, expect_int, expect_list, expect_one_of, expect_seed
-from facegan.quality.names import FIELD_NAMES, METRICS
+from pydantic import BeforeValidator, Field, model_validator
 
-OWN_NAMES = {field: own for own, field in FIELD_NAMES.items()}
+from facegan.errors import InputError
+from facegan.quality.names import INCEPTION_NAMES, Metric
+from facegan.settings import Count, Seed, Settings, setting
+
+_BY_USUAL_NAME = {usual: own for own, usual in INCEPTION_NAMES.items()}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is measured, and how (``conf/quality``).
+def _own_names(metrics: Any) -> Any:
+    """``fid`` and ``kid`` mean ``fd`` and ``kd``."""
+    if not isinstance(metrics, list | tuple):
+        return metrics
+    return [_BY_USUAL_NAME.get(m, m) if isinstance(m, str) else m for m in metrics]
 
-    Args:
-        metrics: of ``facegan.metrics.METRICS``.
-        n: images that are drawn.
-        real: as many real ones, drawn once from ``split``; ``None``: all of it.
-        split: ``train``, ``val``, ``test`` or ``all``.
-        extractor: its ``kind`` (``pixels``, ``cnn``, ``inception``, or a torchvision model),
-            ``weights``, a file; ``None`` for ``cnn``: the network that ``facegan.classify`` made
-            for the data; and the ``layer``, for ``inception`` (see ``facegan.extractors``).
-        kid_subsets, kid_subset_size: of the kernel distance; ``None``: 1000, or all if fewer.
-        seed: of latents, and of the choice of images and subsets.
-        prefix: of these keys, where a sentence names one.
-    """
 
-    metrics: Sequence[str] = ("fd", "prdc")
-    n: int = 2000
-    real: int | None = None
-    split: str = "train"
-    extractor: Mapping[str, Any] = field(default_factory=lambda: {"kind": "pixels"})
-    kid_subsets: int = 100
-    kid_subset_size: int | None = None
-    seed: int = 0
-    prefix: str = "quality."
+Metrics = Annotated[Sequence[Metric], BeforeValidator(_own_names), Field(min_length=1)]
 
-    def __post_init__(self) -> None:
-        key = self.prefix
-        for name in ("n", "kid_subsets"):
-            expect_int(f"{key}{name}", getattr(self, name), at_least=1)
-        if self.real is not None:
-            expect_int(f"{key}real", self.real, at_least=1)
-        if self.kid_subset_size is not None:
-            expect_int(f"{key}kid_subset_size", self.kid_subset_size, at_least=2)
-        expect_seed(f"{key}seed", self.seed)
-        expect_one_of(f"{key}split", self.split, ("train", "val", "test", "all"))
-        expect_list(f"{key}metrics", self.metrics, "[fd,prdc]")
-        known = ", ".join(METRICS)
-        expect(len(self.metrics) > 0, f"{key}metrics is empty: choose from {known}.")
-        for metric in self.metrics:
-            expect_one_of(f"{key}metrics", OWN_NAMES.get(metric, metric), METRICS)
-        given = self.extractor
-        expect(
-            isinstance(given, Mapping) and isinstance(given.get("kind"), str),
-            f"{key}extractor must have a kind: set {key}extractor.kind=cnn, not {given!r}.",
-        )
-        unknown = sorted(set(given) - {"kind", "weights", "layer"})
-        expect(not unknown, f"{key}extractor has a kind, weights and a layer, no {unknown}.")
 
-    @property
-    def chosen(self) -> set[str]:
-        """The metrics by our own names."""
-        return {OWN_NAMES.get(metric, metric) for metric in self.metrics}
+class ExtractorSettings(Settings):
+    """The network whose features are compared (``facegan/features/extractors.py``)."""
+
+    prefix: ClassVar[str] = "quality.extractor."
+
+    kind: str = setting(
+        "pixels",
+        "pixels: coarse, but always available; cnn: the label network of this data; inception: "
+        "FID and KID; or a torchvision model, like resnet18",
+    )
+    weights: str | None = setting(
+        None, "file of its weights; null: for cnn the network that facegan.classify keeps"
+    )
+    layer: Literal[64, 192, 768, 2048] | None = setting(
+        None, "layer of Inception, by its width; null: 2048, that of the FID"
+    )
+
+    @model_validator(mode="after")
+    def _fit_the_kind(self) -> "ExtractorSettings":
+        if self.layer is not None and self.kind != "inception":
+            raise InputError(
+                f"{self.key('layer')}={self.layer} is of the Inception network: leave it out, or "
+                f"set {self.key('kind')}=inception."
+            )
+        if self.weights is not None and self.kind == "pixels":
+            raise InputError(
+                f"{self.key('weights')}={self.weights} is of a network: pixels have none. Leave it "
+                f"out, or set {self.key('kind')}."
+            )
+        return self
+
+
+class EvaluationExtractorSettings(ExtractorSettings):
+    """The extractor of ``facegan.evaluate``."""
+
+    prefix: ClassVar[str] = "extractor."
+
+    kind: str = setting("cnn", "cnn, pixels, inception, or a torchvision model, like resnet18")
+
+
+class QualitySettings(Settings):
+    """How quality is measured during training (``conf/quality``)."""
+
+    prefix: ClassVar[str] = "quality."
+
+    metrics: Metrics = setting(
+        ("kd", "prdc"),
+        "fd: Fréchet distance; kd: kernel distance; is: Inception Score; prdc: precision, recall, "
+        "density, coverage; swd: sliced Wasserstein distance; msssim: similarity of pairs; "
+        "prevalence of labels; new: search for copies of training images",
+    )
+    n: Count = setting(2000, "generated images")
+    real: Count | None = setting(
+        10_000, "real images they are compared with, drawn once from the split; null: all of it"
+    )
+    split: Literal["train", "val", "test", "all"] = setting(
+        "train", "part of the data they are from"
+    )
+    extractor: ExtractorSettings = setting(
+        ExtractorSettings(),
+        "network whose features are compared",
+        form="a mapping (set quality.extractor.kind=cnn)",
+    )
+    kid_subsets: Count = setting(10, "random subsets of the kernel distance")
+    kid_subset_size: Annotated[int, Field(ge=2)] | None = setting(
+        None, "images in each of these; null: 1000, or all where there are fewer"
+    )
+    seed: Seed = setting(0, "of latents, and of the choice of images and of subsets")
+
+
+class EvaluationSettings(QualitySettings):
+    """How ``facegan.evaluate`` measures: the same keys without prefix, on more images."""
+
+    prefix: ClassVar[str] = ""
+
+    metrics: Metrics = setting(
+        ("fd", "kd", "prdc", "swd", "new"), "metrics to compute; also is, msssim, prevalence"
+    )
+    n: Count = setting(10_000, "generated images; of a folder at most all pictures")
+    real: Count | None = setting(
+        None, "real images they are compared with, drawn once from the split; null: all of it"
+    )
+    extractor: EvaluationExtractorSettings = setting(
+        EvaluationExtractorSettings(),
+        "network whose features are compared",
+        form="a mapping (set extractor.kind=cnn)",
+    )
+    kid_subsets: Count = setting(100, "random subsets of the kernel distance")

@@ -1,1 +1,1 @@
-"""Metrics of two sets of vectors, real and generated: pure functions over float tensors (N, d)."""
+"""Metrics of two sets of vectors, real and generated: pure functions of float tensors (N, d)."""

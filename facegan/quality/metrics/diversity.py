@@ -1,4 +1,4 @@
-"""Are generated images varied? By what a classifier says of them, and by how alike pairs are."""
+"""Diversity of images: by a classifier's predictions, and by the similarity of pairs."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from the finest scale (Wang 
 def inception_score(logits: Tensor) -> Estimate:
     """The Inception Score (Salimans et al. 2016): the mean over the tenths of ``logits`` (N, K).
 
-    Between 1, where every image has the same class or none has any, and the number of classes K.
+    Between 1 (all images get the same prediction) and the number of classes K.
     """
     scores = []
     for part in groups(len(logits)):
@@ -25,14 +25,14 @@ def inception_score(logits: Tensor) -> Estimate:
 
 
 def pair_similarities(images: Tensor) -> Tensor:
-    """MS-SSIM (N // 2,) of images in [-1, 1] (N, C, H, W) with the next, in [0, 1]; 1: the same.
+    """MS-SSIM (N // 2,) of pairs of successive images in [-1, 1] (N, C, H, W); 1: identical.
 
-    The more alike random pairs of generated images are, compared with real ones, the less varied
-    are they (Odena et al. 2017). Images of less than 176 pixels have fewer than five scales.
+    If random pairs of generated images are more similar than those of real ones, they are less
+    diverse (Odena et al. 2017). Images below 176 pixels have fewer than the usual five scales.
     """
     scales = 1
     size = images.shape[-1]
-    # The second condition is torchmetrics' own.
+    # torchmetrics raises for images that do not meet the second condition.
     while scales < len(BETAS) and min(size // 2**scales, size // scales**2) >= KERNEL:
         scales += 1
     betas = tuple(beta / sum(BETAS[:scales]) for beta in BETAS[:scales])

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from facegan.errors import expect
+from facegan.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,21 @@ def moments(chunks: Iterable[Tensor]) -> Moments:
     count, total, products = 0, torch.zeros(()), torch.zeros(())
     for chunk in chunks:
         values = chunk.to("cpu", torch.float64)
-        if count == 0:  # sums of small numbers lose less: shift by something near the mean
+        if count == 0:  # shifted by roughly the mean: smaller sums round less
             shift = values.mean(0)
         values = values - shift
         total = total + values.sum(0)
         products = products + values.T @ values
         count += len(values)
-    expect(count > 1, "A covariance needs two vectors or more.")
+    if count < 2:
+        raise InputError("A covariance needs two vectors or more.")
     mean = total / count
     covariance = (products - count * torch.outer(mean, mean)) / (count - 1)
     return Moments(count, mean + shift, covariance)
 
 
 def merge(parts: Sequence[Moments]) -> Moments:
-    """The moments of all vectors of ``parts``, which need not be at hand any more."""
+    """The moments of all vectors of ``parts``, without these vectors (Chan et al. 1979)."""
     count = sum(part.count for part in parts)
     mean = torch.stack([part.count * part.mean for part in parts]).sum(0) / count
     scatter = torch.zeros_like(parts[0].covariance)
@@ -56,8 +57,8 @@ def merge(parts: Sequence[Moments]) -> Moments:
 def frechet_distance(a: Moments, b: Moments) -> float:
     """``|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2))``; 0 for the same distribution.
 
-    Raises InputError where there are no more vectors than dimensions, since the covariance is
-    singular then and the distance mostly says how few there are.
+    Raises InputError where there are no more vectors than dimensions: the covariance is singular
+    then, and the distance mostly reflects the number of vectors.
     """
     expect_nonsingular(min(a.count, b.count), len(a.mean))
     # The trace of (A B)^(1/2) is that of (A^(1/2) B A^(1/2))^(1/2), which is symmetric.
@@ -67,9 +68,9 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def expect_nonsingular(images: int, size: int) -> None:
-    """Raise InputError where ``images`` are too few for a covariance of ``size`` features."""
-    expect(
-        images > size,
-        f"A Fréchet distance of {size} features from {images} images has a singular covariance: "
-        f"use more than {size} images, or an extractor with fewer features.",
-    )
+    """Raise InputError if ``images`` are too few for a covariance of ``size`` features."""
+    if images <= size:
+        raise InputError(
+            f"A Fréchet distance of {size} features from {images} images has a singular covariance:"
+            f" use more than {size} images, or an extractor with fewer features."
+        )

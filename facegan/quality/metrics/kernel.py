@@ -4,20 +4,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facegan.errors import expect
+from facegan.errors import InputError
 from facegan.quality.metrics.uncertainty import GROUPS, Estimate, group_numbers
 
 
 def kernel_distance(
     real: Tensor, generated: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020
 ) -> tuple[Estimate, float]:
-    """Mean and standard deviation of the squared MMD of ``subsets`` random parts of ``size``.
+    """Mean and standard deviation of the squared MMD over ``subsets`` random subsets.
 
-    Of vectors (N, d) and (M, d), with the kernel ``(x . y / d + 1)^3``. Subsets are drawn as
-    torch-fidelity draws them, so that the same features and seed give the same number.
+    Vectors are (N, d) and (M, d), of each of which a subset has ``size``; the kernel is
+    ``(x . y / d + 1)^3``. Subsets are drawn as in torch-fidelity: the same features and seed give
+    the same value. Raises InputError where there are fewer than ``size`` vectors.
     """
     expect_subset_fits(min(len(real), len(generated)), size)
-    rng = np.random.RandomState(seed)  # torch-fidelity's
+    rng = np.random.RandomState(seed)  # as in torch-fidelity
     group = group_numbers(len(generated))
     found = []
     for _ in range(subsets):
@@ -26,26 +27,26 @@ def kernel_distance(
         found.append(_squared_mmds(x, generated[chosen], group[chosen]))
     distances = torch.stack(found)
     value, *replicates = distances.mean(0).tolist()
-    # Of a few images, a subset without one of the tenths may have too few left.
+    # A small subset without one of the tenths may have too few images left.
     estimate = Estimate(value, replicates if size >= 2 * GROUPS else ())
     return estimate, float(distances[:, 0].std(correction=0))
 
 
-def expect_subset_fits(images: int, size: int, prefix: str = "") -> None:
-    """Raise InputError if there are fewer images than a subset has; ``prefix`` of the key."""
-    expect(
-        images >= 2,
-        "A kernel distance takes two images of each kind, or more: leave kd out of the metrics.",
-    )
-    expect(
-        images >= size,
-        f"A kernel distance on subsets of {size} needs as many images, not {images}: "
-        f"set {prefix}kid_subset_size={images} or less.",
-    )
+def expect_subset_fits(images: int, size: int, key: str = "kid_subset_size") -> None:
+    """Raise InputError if ``images`` are fewer than ``size``, the value of ``key``."""
+    if images < 2:
+        raise InputError(
+            "A kernel distance takes two images of each kind, or more: leave kd out of the metrics."
+        )
+    if images < size:
+        raise InputError(
+            f"A kernel distance on subsets of {size} needs as many images, not {images}: "
+            f"set {key}={images} or less."
+        )
 
 
 def _squared_mmds(x: Tensor, y: Tensor, group: Tensor) -> Tensor:
-    """The squared MMD (1 + GROUPS,): of all of ``y``, and without those of each group."""
+    """The squared MMD (1 + GROUPS,): with all of ``y``, and without each group of it."""
     x, y = x.double(), y.double()
     member = torch.nn.functional.one_hot(group.long(), GROUPS).double()  # (m, GROUPS)
 

@@ -1,4 +1,4 @@
-"""Are images good, and are they varied? Answers from nearest neighbours.
+"""Fidelity and diversity, each as a number of its own, from nearest neighbours.
 
 Precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et
 al. 2020, arXiv:2002.09797).
@@ -7,7 +7,7 @@ al. 2020, arXiv:2002.09797).
 import torch
 from torch import Tensor
 
-from facegan.errors import expect
+from facegan.errors import InputError
 from facegan.quality.metrics.uncertainty import GROUPS, Estimate, group_numbers, mean_estimate
 
 ROWS = 1024  # of distances held at a time
@@ -16,15 +16,16 @@ ROWS = 1024  # of distances held at a time
 def manifold(
     real: Tensor, generated: Tensor, k: int = 3, k_density: int = 5
 ) -> dict[str, Estimate]:
-    """Compare vectors (N, d) with (M, d); an image reaches to its ``k``-th neighbour of its kind.
+    """Compare vectors (N, d) with (M, d); the reach of one is its ``k``-th neighbour of its kind.
 
     - ``precision``: the share of generated images within reach of a real one.
     - ``recall``: the share of real images within reach of a generated one.
-    - ``density``: how many real images reach a generated one, over the number expected; the only
-      one that may exceed 1.
+    - ``density``: how many real images reach a generated one, over the number expected; only this
+      one may exceed 1.
     - ``coverage``: the share of real images that have a generated one within reach.
 
-    ``k_density`` neighbours for density and coverage: the defaults are those of the papers.
+    Density and coverage use ``k_density`` neighbours; both defaults are those of the papers.
+    Raises InputError for too few vectors.
     """
     expect_neighbours(min(len(real), len(generated)), max(k, k_density))
     reach_real, reach_real_density = _reach(real, k, k_density)
@@ -53,9 +54,9 @@ def manifold(
 
 
 def _any_estimate(by_group: Tensor, generated: int) -> Estimate:
-    """Of the share of real images (N, GROUPS) that any of the ``generated`` ones do something to.
+    """Estimate the share of real images that any of the ``generated`` ones recall or cover.
 
-    With the generated images' reach as it is among all of them.
+    ``by_group`` (N, GROUPS): by which tenths of these. Their reach stays that among all of them.
     """
     count = by_group.sum(1)
     value = float((count > 0).double().mean())
@@ -65,16 +66,16 @@ def _any_estimate(by_group: Tensor, generated: int) -> Estimate:
 
 
 def expect_neighbours(images: int, most: int = 5) -> None:
-    """Raise InputError where not every image has ``most`` others of its kind."""
-    expect(
-        images > most,
-        f"Precision and recall with {most} neighbours need more than {most} images of each kind, "
-        f"not {images}: leave prdc out of the metrics.",
-    )
+    """Raise InputError unless each of ``images`` has ``most`` others."""
+    if images <= most:
+        raise InputError(
+            f"Precision and recall with {most} neighbours need more than {most} images of each "
+            f"kind, not {images}: leave prdc out of the metrics."
+        )
 
 
 def _reach(points: Tensor, *counts: int) -> list[Tensor]:
-    """For each of ``counts``: the distance (N,) to that neighbour, not counting oneself."""
+    """For each of ``counts``: the distance (N,) to that neighbour, the point itself not counted."""
     found = []
     for part in points.split(ROWS):
         nearest = torch.cdist(part, points).topk(max(counts) + 1, dim=1, largest=False).values

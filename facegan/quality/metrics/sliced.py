@@ -51,9 +51,9 @@ def _blur(images: Tensor) -> Tensor:
 
 
 def sliced_wasserstein(real: Tensor, generated: Tensor, seed: int = 0) -> Estimate:
-    """Between as many descriptors (N * 128, d) of each kind, times 1000 as in the paper.
+    """The distance of equally many descriptors (N * 128, d) of each kind, times 1000 as published.
 
-    A tenth is left out of the real images, too, since both kinds have to be equally many.
+    Replicates leave a tenth out of the real images, too, to keep both kinds equally many.
     """
     images = min(len(real), len(generated)) // PER_IMAGE
     group = group_numbers(images).repeat_interleave(PER_IMAGE)
@@ -65,11 +65,11 @@ def sliced_wasserstein(real: Tensor, generated: Tensor, seed: int = 0) -> Estima
         directions /= directions.norm(dim=0)
         a, b = ((directions.T @ kind.T).sort(1) for kind in (real, generated))
         distances.append((a.values - b.values).abs().mean())
-        if not len(changes) and images >= GROUPS:  # along the first directions alone
+        if not len(changes) and images >= GROUPS:  # on the first directions alone
             tenth_a, tenth_b = group[a.indices], group[b.indices]
             without = [
                 (a.values[tenth_a != number] - b.values[tenth_b != number]).abs().mean()
-                for number in range(GROUPS)  # as many are left in every direction: they line up
+                for number in range(GROUPS)  # equally many are left in every direction
             ]
             changes = torch.stack(without) - distances[0]
     value = torch.stack(distances).mean()
@@ -77,7 +77,7 @@ def sliced_wasserstein(real: Tensor, generated: Tensor, seed: int = 0) -> Estima
 
 
 def _normalised(descriptors: Tensor) -> Tensor:
-    """Each channel of a patch to mean 0 and deviation 1, over all patches."""
+    """Scale each channel to mean 0 and standard deviation 1 over all patches."""
     by_channel = descriptors.unflatten(1, (-1, PATCH * PATCH))
     mean = by_channel.mean((0, 2), keepdim=True)
     deviation = by_channel.std((0, 2), keepdim=True).clamp_min(1e-8)

@@ -1,9 +1,9 @@
-"""How far a metric can be trusted: its values with a tenth of the images left out (jackknife).
+"""Standard errors of metrics by the jackknife: their values without each tenth of the images.
 
-The same for every metric, whatever its formula. What is left out are generated images, so that two
-generators that were given the same latents can be compared on the same tenths: the error of their
-difference is mostly smaller than theirs. (Of sliced Wasserstein distance, which takes equally many
-of both kinds, real ones are left out with them.)
+It works alike for every metric, whatever its formula. Generated images are left out, so that two
+generators with the same latents can be compared on the same tenths: the error of their difference
+is mostly smaller than their own errors. (Sliced Wasserstein distance takes equally many images of
+both kinds: real ones are left out, too.)
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Estimate(NamedTuple):
     """A metric's value on all images, and its jackknife replicates.
 
     Attributes:
-        replicates: the value without each tenth of the generated images; none where there are too
-            few images for that.
+        value: on all images.
+        replicates: without each tenth of the generated images; empty for too few images.
     """
 
     value: float
@@ -31,18 +31,18 @@ class Estimate(NamedTuple):
 
     @property
     def error(self) -> float | None:
-        """One standard error, by the choice of images (Efron & Stein 1981)."""
+        """One standard error, by the choice of images (Efron & Stein 1981); ``None`` if unknown."""
         return _jackknife_error(np.array(self.replicates))
 
 
 def groups(count: int) -> list[slice]:
-    """Ten runs of ``count`` images, of about equally many."""
+    """Split ``count`` images into ten consecutive groups of about equal size."""
     edges = [number * count // GROUPS for number in range(GROUPS + 1)]
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def group_numbers(count: int) -> Tensor:
-    """To which of the ten :func:`groups` each of ``count`` images belongs: (count,) uint8."""
+    """The number of each image's group in :func:`groups`: (count,) uint8."""
     numbers = torch.empty(count, dtype=torch.uint8)
     for number, group in enumerate(groups(count)):
         numbers[group] = number
@@ -50,7 +50,7 @@ def group_numbers(count: int) -> Tensor:
 
 
 def mean_estimate(values: Tensor) -> Estimate:
-    """Of a metric that is the mean of ``values`` (N,), one of each image."""
+    """Estimate a metric that is the mean of ``values`` (N,), one per image."""
     value = float(values.double().mean())
     if len(values) < GROUPS:
         return Estimate(value)
@@ -60,7 +60,7 @@ def mean_estimate(values: Tensor) -> Estimate:
 
 
 def group_mean_estimate(values: Sequence[float]) -> Estimate:
-    """Of a metric that is the mean of its ``values`` on the ten groups."""
+    """Estimate a metric that is the mean of its ``values`` on the ten groups."""
     found = np.array(values)
     return Estimate(float(found.mean()), ((found.sum() - found) / (len(found) - 1)).tolist())
 
@@ -68,8 +68,8 @@ def group_mean_estimate(values: Sequence[float]) -> Estimate:
 def paired_difference(first: Estimate, second: Estimate) -> tuple[float | None, float | None]:
     """The standard error of ``second - first``, and the p-value of so large a difference.
 
-    By the choice of latents alone, which both were given alike: a two-sided t-test over the tenths.
-    ``None`` where an estimate has no replicates.
+    Both are of the same latents: a two-sided t-test over the ten jackknife replicates, which
+    accounts for the choice of latents alone. ``None`` where an estimate has no replicates.
     """
     if len(first.replicates) != len(second.replicates):
         return None, None

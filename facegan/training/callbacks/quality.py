@@ -13,8 +13,8 @@ from facegan.features.stream import Ranks
 from facegan.pictures import plots
 from facegan.quality import report as quality_report
 from facegan.quality.names import better
-from facegan.quality.ruler import Ruler, Vectors
-from facegan.quality.settings import Settings
+from facegan.quality.reference import ReferenceSet, Vectors
+from facegan.quality.settings import QualitySettings
 from facegan.training.callbacks.measurement import Measurement, Row
 
 
@@ -28,7 +28,7 @@ class Quality(Measurement):
 
     family = "quality"
 
-    def __init__(self, directory: str, settings: Settings, every_n_epochs: int = 1) -> None:
+    def __init__(self, directory: str, settings: QualitySettings, every_n_epochs: int = 1) -> None:
         super().__init__(directory, settings, every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
@@ -38,29 +38,29 @@ class Quality(Measurement):
         is not measured, or in the wrong direction.
         """
         data = trainer.datamodule  # type: ignore[attr-defined]
-        self._ruler = Ruler(self.settings, data, trainer.strategy.root_device)
-        measured = [f"quality/{name}" for name in self._ruler.names()]
+        self._reference = ReferenceSet(self.settings, data, trainer.strategy.root_device)
+        measured = [f"quality/{name}" for name in self._reference.names()]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, ModelCheckpoint | EarlyStopping):
                 _check_monitor(str(callback.monitor), callback.mode, measured)
 
     def state_dict(self) -> dict[str, Any]:
         """How quality is measured: scores that were measured in another way are not compared."""
-        settings, extractor = self.settings, self._ruler.extractor
-        how = [settings.n, settings.real, settings.split, settings.seed]
+        settings, extractor = self.settings, self._reference.extractor
+        how: list[Any] = [settings.n, settings.real, settings.split, settings.seed]
         how += [settings.kid_subsets, settings.kid_subset_size, extractor.name, extractor.key]
-        real = hashlib.sha256(self._ruler.rows.tobytes()).hexdigest()[:12]
-        return {"how": [*how, self._ruler.data.store.path.name, real]}
+        real = hashlib.sha256(self._reference.rows.tobytes()).hexdigest()[:12]
+        return {"how": [*how, self._reference.data.store.path.name, real]}
 
     def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks, quiet: bool) -> Vectors:
         self._images_of = module.images_of(self.settings.n, self.settings.seed)
-        return self._ruler.vectors(self._images_of, np.arange(self.settings.n), ranks, quiet)
+        return self._reference.vectors(self._images_of, np.arange(self.settings.n), ranks, quiet)
 
     def score(
         self, trainer: pl.Trainer, module: Any, epoch: int, found: Vectors
     ) -> tuple[Row, Row]:
         images_of, numbers = self._images_of, np.arange(self.settings.n)
-        result = self._ruler.scores(found, images_of, numbers)
+        result = self._reference.scores(found, images_of, numbers)
         data = trainer.datamodule  # type: ignore[attr-defined]
         quality_report.write(result, images_of, numbers, data, self.directory)
         scores = {name: score.value for name, score in result.scores.items()}
