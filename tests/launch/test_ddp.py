@@ -15,7 +15,7 @@ from tests.conftest import TINY
 WATCH = """
 import sys
 import torch
-from facegan.gan import GAN
+from facegan.gan.gan import GAN
 
 step = GAN.training_step
 def watch(self, batch, batch_idx):
