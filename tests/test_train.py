@@ -224,7 +224,7 @@ def test_the_last_step_of_a_run_is_shown_however_rarely_others_are(
     def stop(callback: object, trainer: pl.Trainer, *_: object) -> None:
         trainer.should_stop = trainer.fit_loop.total_batch_idx + 1 >= 13
 
-    monkeypatch.setattr(GAN, "_is_looked_at", as_on_a_gpu)
+    monkeypatch.setattr(GAN, "should_log", as_on_a_gpu)
     monkeypatch.setattr(Throughput, "on_train_batch_end", stop)
     more = ["dataset.limit=64", "trainer.log_every_n_steps=3", "trainer.max_epochs=9"]
     status, output = train(*more, "callbacks=[checkpoints,progress]", "objective.metric=loss/d")

@@ -115,14 +115,14 @@ class GAN(pl.LightningModule):
             update_average(self.generator_ema, self.generator, beta)
             self._accumulated = 0
         self._divergence.watch(metrics[:2].sum(), step_number(trainer))
-        if self._should_log():
+        if self.should_log():
             self._log_metrics()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.trainer.should_stop and not self._should_log():  # the last step of all
+        if self.trainer.should_stop and not self.should_log():  # the last step of all
             self._log_metrics()
 
-    def _should_log(self) -> bool:
+    def should_log(self) -> bool:
         """Whether to log this step; logging every step would synchronise with the GPU."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         due = every > 0 and step_number(self.trainer) % every == 0

@@ -117,7 +117,7 @@ def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: st
         ("trainer.log_every_n_steps=x", "trainer.log_every_n_steps must be a whole number"),
         ("trainer.max_time=5", "trainer.max_time must be DD:HH:MM:SS"),
         ("model.image_size=32", "model.image_size=32 does not fit dataset.image_size=16"),
-        ("model.augment=[" + "color," * 60 + "colour]", "model.augment must be one of"),
+        ("model.augment=[" + "color," * 60 + "colour]", "model.augment must be a list of color"),
         ("trainer.num_nodes=2", "use torchrun or srun"),
         ("resume.fallback=maybe", "resume.fallback must be true or false"),
         ("callbacks.samples.every_n_epochs=0", "callbacks.samples.every_n_epochs"),
@@ -177,7 +177,7 @@ def test_help_needs_no_torch(module: str):
 
 def test_a_node_that_cannot_be_built_is_named():
     cfg = compose("+model.colour=red")
-    with pytest.raises(InputError, match=r"model: .*colour"):
+    with pytest.raises(InputError, match=r"model\.colour"):
         build(cfg, "model")
 
 
