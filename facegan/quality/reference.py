@@ -1,4 +1,4 @@
-"""The real images that candidates are compared with, and how they are compared."""
+"""The real images that candidates are compared with: chosen, read and kept."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,20 +11,12 @@ from facegan.data.module import ImageDataModule
 from facegan.errors import InputError
 from facegan.features.extractors import Extractor, Output, find_label_network, load_extractor
 from facegan.features.stream import BATCH, Images, Ranks, read_all
-from facegan.quality import scores
+from facegan.quality import measuring
 from facegan.quality.cache import VectorCache
-from facegan.quality.metrics.frechet import expect_nonsingular
-from facegan.quality.metrics.kernel import expect_subset_fits
-from facegan.quality.metrics.manifold import expect_neighbours
-from facegan.quality.metrics.memorization import HELD_OUT, expect_held_out, memorization
-from facegan.quality.metrics.sliced import pyramid
-from facegan.quality.metrics.uncertainty import GROUPS
-from facegan.quality.names import METRICS, PIXEL_METRICS, SCORES, name_of
-from facegan.quality.scores import QualityResult, QualityScore
+from facegan.quality.metrics.memorization import HELD_OUT, memorization
+from facegan.quality.names import PIXEL_METRICS, name_of
+from facegan.quality.scores import QualityResult, QualityScore, copies_score
 from facegan.quality.settings import QualitySettings
-
-SLICED_IMAGES = 2048  # of each kind at most: their patches are held in memory
-PAIRED_IMAGES = 1024  # of each kind at most, for msssim
 
 
 @dataclass(frozen=True)
@@ -69,24 +61,16 @@ class ReferenceSet:
         self._metrics = frozenset(settings.metrics)
         self.rows = data.subset(settings.split, settings.real, settings.seed)
         self._held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])
-        self._check_counts()
+        measuring.check_counts(settings, len(self.rows), len(self._held_out))
         self.extractor = self._load_extractor()
-        self._check_extractor()
+        one = data.images(self.rows[:1], device)
+        measuring.check_extractor(settings, self.extractor, one, len(self.rows))
         name = f"{self.extractor.name}-{self.extractor.key}"
         self._cache = VectorCache(data.store.path / "vectors", name)
 
     def names(self) -> list[str]:
         """The full names of the scores that will be measured."""
-        chosen = [metric for metric in METRICS if metric in self._metrics and metric != "swd"]
-        names = [
-            name_of(score, self.extractor.name)
-            for metric in chosen
-            for score in SCORES.get(metric, (metric,))
-        ]
-        if "swd" in self._metrics:
-            levels = pyramid(torch.zeros(1, 1, self.data.image_size, self.data.image_size))
-            names += ["swd", *(f"swd/{level.shape[-1]}" for level in levels)]
-        return names
+        return measuring.score_names(self.settings, self.extractor, self.data.image_size)
 
     def vectors(
         self,
@@ -120,33 +104,16 @@ class ReferenceSet:
         """Score the generated images ``images_of(numbers)``, of which ``vectors`` were read."""
         measured: dict[str, QualityScore] = {}
         if vectors.real is not None and vectors.generated is not None:
-            measured |= self._vector_scores(vectors.real, vectors.generated)
+            measured |= measuring.vector_scores(
+                self.settings, self.extractor, vectors.real, vectors.generated
+            )
         if self._metrics & PIXEL_METRICS:
             measured |= self._pixel_scores(images_of, numbers)
         if (search := vectors.copies) is None:
             return QualityResult(measured)
         found = memorization(search.train, search.held_out, search.generated)
-        measured[name_of("copies", self.extractor.name)] = scores.copies_score(found)
+        measured[name_of("copies", self.extractor.name)] = copies_score(found)
         return QualityResult(measured, found, search.train_rows)
-
-    def _check_counts(self) -> None:
-        settings, metrics = self.settings, self._metrics
-        fewest = min(settings.n, len(self.rows))
-        if "kd" in metrics:
-            expect_subset_fits(
-                fewest, settings.kid_subset_size or 2, settings.key("kid_subset_size")
-            )
-        if "new" in metrics:
-            expect_held_out(len(self._held_out))
-        if "msssim" in metrics and fewest < 2:
-            raise InputError("msssim compares pairs: it takes two images or more.")
-        if "prdc" in metrics:
-            expect_neighbours(fewest)
-        if "is" in metrics and settings.n < GROUPS:
-            raise InputError(
-                f"The Inception Score is a mean over {GROUPS} parts: {settings.n} images are too "
-                "few."
-            )
 
     def _load_extractor(self) -> Extractor:
         data, settings = self.data, self.settings.extractor
@@ -164,20 +131,6 @@ class ReferenceSet:
                 "train one with facegan.classify classify.probe=cnn for this data."
             )
         return loaded
-
-    def _check_extractor(self) -> None:
-        metrics, kind = self._metrics, self.settings.extractor.key("kind")
-        if "fd" in metrics:
-            one = self.extractor.read(self.data.images(self.rows[:1], self.device))
-            expect_nonsingular(min(self.settings.n, len(self.rows)), one.features.shape[1])
-        if "is" in metrics and not self.extractor.multiclass:
-            raise InputError(
-                f"The Inception Score needs a network that predicts classes, not "
-                f"{self.extractor.name}: set {kind}=inception, or cnn on data whose label is one "
-                "of many, like mnist."
-            )
-        if "prevalence" in metrics and not self.extractor.labels:
-            raise InputError(f"prevalence needs a network that predicts labels: set {kind}=cnn.")
 
     def _read(
         self,
@@ -233,41 +186,12 @@ class ReferenceSet:
             torch.stack([generated.features, mirrored.features], 1),
         )
 
-    def _vector_scores(self, real: Output, generated: Output) -> dict[str, QualityScore]:
-        settings, extractor, pair = self.settings, self.extractor, (real[0], generated[0])
-        measured: dict[str, QualityScore] = {}
-        if "fd" in self._metrics:
-            measured["fd"] = scores.frechet_score(*pair)
-        if "kd" in self._metrics:
-            measured["kd"] = scores.kernel_score(
-                *pair, settings.kid_subsets, settings.kid_subset_size, settings.seed
-            )
-        if "is" in self._metrics:
-            assert generated.logits is not None
-            measured["is"] = scores.inception_score_of(generated.logits)
-        if "prdc" in self._metrics:
-            measured |= scores.manifold_scores(*pair, settings.seed)
-        if "prevalence" in self._metrics:
-            assert real.logits is not None
-            assert generated.logits is not None
-            measured["prevalence"] = scores.prevalence_score(
-                extractor.labels, real.logits, generated.logits, extractor.multiclass
-            )
-        return {name_of(name, extractor.name): score for name, score in measured.items()}
-
     def _pixel_scores(self, images_of: Images, numbers: np.ndarray) -> dict[str, QualityScore]:
-        most = SLICED_IMAGES if "swd" in self._metrics else PAIRED_IMAGES
-        count = min(len(self.rows), len(numbers), most)
+        count = min(len(self.rows), len(numbers), measuring.images_needed(self.settings))
         parts = np.array_split(np.arange(count), -(-count // BATCH))
         real = torch.cat([self.data.images(self.rows[part]) for part in parts])
         generated = torch.cat([images_of(numbers[part]).cpu() for part in parts])
-        measured: dict[str, QualityScore] = {}
-        if "swd" in self._metrics:
-            measured |= scores.sliced_scores(real, generated, self.settings.seed)
-        if "msssim" in self._metrics:
-            pair = (real[:PAIRED_IMAGES], generated[:PAIRED_IMAGES])
-            measured["msssim"] = scores.similarity_score(*pair)
-        return measured
+        return measuring.pixel_scores(self.settings, real, generated)
 
 
 def _mirrored(images_of: Images) -> Images:
