@@ -126,7 +126,7 @@ class Inception(Extractor):
         return Output(*self.network(to_uint8(images).expand(-1, 3, -1, -1)))
 
 
-class Backbone(Extractor):
+class TorchvisionNetwork(Extractor):
     """A torchvision model before its last layer, on images scaled to 224 pixels."""
 
     mean: Tensor
@@ -174,7 +174,7 @@ def load_extractor(
         layer = FID_LAYER if layer is None else layer
         extractor = Inception(_load_inception(weights, layer, key), layer)
     else:
-        extractor = Backbone(kind, _load_backbone(kind, weights, key))
+        extractor = TorchvisionNetwork(kind, _load_backbone(kind, weights, key))
     return extractor.to(device).eval()
 
 

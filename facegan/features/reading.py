@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from facegan.errors import InputError
 from facegan.features.stream import BATCH, Images, Reader
+from facegan.networks import FeatureDiscriminator
 from facegan.networks.batch_norm import recalibrate_batch_norm
-from facegan.networks.dcgan import Discriminator
 
 CALIBRATION_IMAGES = 1024  # real images that BatchNorm statistics are measured on
 
@@ -57,7 +57,7 @@ def reader(
         return lambda images: images.flatten(1)
     if space != "features":
         raise InputError(f"space must be one of features, pixels, not {space!r}.")
-    D = cast(Discriminator, discriminator)
+    D = cast(FeatureDiscriminator, discriminator)
     chosen = None if layers is None else _valid_layers(layers, len(D.layers))
 
     @torch.inference_mode()
