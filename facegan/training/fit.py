@@ -20,8 +20,7 @@ from facegan.training.callbacks.objective import Objective
 from facegan.training.callbacks.resume_policy import ResumePolicy
 from facegan.training.callbacks.save_on_signal import SaveOnSignal
 from facegan.training.checks import check_objective
-from facegan.training.loggers import log_configuration
-from facegan.training.loggers.tensorboard import TensorBoardLogger
+from facegan.training.loggers import log_configuration, rewind
 from facegan.training.memory import keep_freed_memory
 from facegan.training.settings import ObjectiveSettings
 from facegan.training.start import OwnEpochs, check_epochs, read_start
@@ -102,9 +101,8 @@ def fit(experiment: Experiment) -> Outcome:
     if not experiment.resuming:
         callbacks.append(OwnEpochs())
     before = checkpoint["images_seen"] if checkpoint else 0
-    for logger in experiment.loggers:
-        if isinstance(logger, TensorBoardLogger) and experiment.resuming:
-            logger.go_on_after(before)
+    if experiment.resuming:
+        rewind(experiment.loggers, before)
     if experiment.config:
         log_configuration(experiment.loggers, experiment.config)
     trainer = experiment.trainer(

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.loggers import TensorBoardLogger as LightningTensorBoardLogger
 
 from facegan import __version__
 
@@ -41,6 +39,16 @@ def _commit() -> str | None:
     return result.stdout.strip() or None
 
 
+def rewind(loggers: Iterable[Logger], images_seen: int) -> None:
+    """Before a run resumes at ``images_seen``: hide what it will log again, where that is possible.
+
+    Rows of ``metrics.csv`` are deleted later, by ResumePolicy, once everything is set up.
+    """
+    for logger in loggers:
+        if hasattr(logger, "rewind"):
+            logger.rewind(images_seen)
+
+
 def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, float], images_seen: int) -> None:
     """Write ``metrics`` to every logger at once.
 
@@ -53,12 +61,9 @@ def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, float], images_
 
 
 def log_picture(loggers: Iterable[Logger], key: str, image: Image.Image, images_seen: int) -> None:
-    """Show ``image`` in W&B and TensorBoard."""
+    """Show ``image`` in loggers that have ``log_image``."""
     for logger in loggers:
-        if isinstance(logger, LightningTensorBoardLogger):
-            pixels = np.asarray(image.convert("RGB"))
-            logger.experiment.add_image(key, pixels, images_seen, dataformats="HWC")
-        elif hasattr(logger, "log_image"):
+        if hasattr(logger, "log_image"):
             logger.log_image(key, [image], step=images_seen)
 
 
@@ -69,11 +74,7 @@ def log_table(
     rows: Sequence[Sequence[Any]],
     images_seen: int,
 ) -> None:
-    """Show a table in W&B and, as text, in TensorBoard."""
+    """Show a table in loggers that have ``log_table``."""
     for logger in loggers:
-        if isinstance(logger, LightningTensorBoardLogger):
-            lines = [columns, ["---"] * len(columns), *rows]
-            text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-            logger.experiment.add_text(key, text, images_seen)
-        elif hasattr(logger, "log_table"):
+        if hasattr(logger, "log_table"):
             logger.log_table(key, list(columns), [list(row) for row in rows], step=images_seen)

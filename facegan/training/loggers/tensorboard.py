@@ -1,9 +1,11 @@
 """TensorBoard's event files in the run directory."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger as LightningTensorBoardLogger
 
 from facegan.lightning_internals import hide_events_after
@@ -33,6 +35,20 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         params = vars(params) if isinstance(params, Namespace) else params
         super().log_hyperparams({**params, **self._configuration}, *args, **kwargs)
 
-    def go_on_after(self, images_seen: int) -> None:
+    def log_image(self, key: str, images: Sequence[Image.Image], step: int) -> None:
+        """Show the only one of ``images``."""
+        (image,) = images
+        pixels = np.asarray(image.convert("RGB"))
+        self.experiment.add_image(key, pixels, step, dataformats="HWC")
+
+    def log_table(
+        self, key: str, columns: Sequence[str], data: Sequence[Sequence[Any]], step: int
+    ) -> None:
+        """Show a table as text: TensorBoard has no tables."""
+        lines = [columns, ["---"] * len(columns), *data]
+        text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+        self.experiment.add_text(key, text, step)
+
+    def rewind(self, images_seen: int) -> None:
         """Hide what was logged after ``images_seen``, which a resumed run logs again."""
         hide_events_after(self, images_seen if images_seen > 0 else -1)
