@@ -50,7 +50,7 @@ SMALL = {
 }
 FEWER = {  # of what a command asks for
     "trainer.devices=4": ["trainer.devices=2"],
-    "sweep=losses": ["hydra.sweeper.params.model=dcgan,lsgan", "hydra.sweeper.params.seed=0"],
+    "sweep=losses": ["model=dcgan,lsgan", "seed=0"],
     "hydra.launcher.n_jobs=4": ["hydra.launcher.n_jobs=2"],
     "hydra.sweeper.n_trials=20": ["hydra.sweeper.n_trials=2"],
 }

@@ -95,8 +95,8 @@ def _job(
                         "or srun (for SLURM: hydra/launcher=submitit_slurm)."
                     )
                 return task(cfg)
-            except InterruptedRun:
-                raise
+            except InterruptedRun as error:
+                _end_sweep(error)
             except Exception as error:  # the sweep goes on with its other jobs
                 if _is_expected(error):
                     sentence = sentence_of(error, config_name, CONF_DIR, arguments)
@@ -109,6 +109,13 @@ def _job(
                 raise
 
     return job
+
+
+def _end_sweep(error: InterruptedRun) -> NoReturn:
+    """Leave by SystemExit: after an exception Hydra's launcher would start the next job."""
+    if full_error.get():
+        raise error
+    _exit(error, str(error), log.error)
 
 
 @contextmanager

@@ -41,7 +41,9 @@ def test_a_resumed_run_continues_the_same_wandb_run(tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 def test_another_run_of_the_process_is_neither_joined_nor_ended(tmp_path: Path):
-    foreign = wandb.init(project="other", dir=tmp_path, settings=wandb.Settings(silent=True))
+    foreign = wandb.init(
+        project="other", mode="offline", dir=tmp_path, settings=wandb.Settings(silent=True)
+    )
     logger = logger_in(tmp_path)
     logger.log_metrics({"loss/d": 1.0}, 8)
     assert logger.version != foreign.id
