@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facegan.cli.conf import plain
-from facegan.cli.inputs import build_data, image_shape, out_dir, pictures_in
+from facegan.cli.inputs import build_data, image_shape, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError
@@ -29,26 +29,22 @@ def classify(cfg: Any) -> None:
     source = None if asked.label is None else Path(asked.label).expanduser()
     if source is not None and not source.exists():
         raise InputError(f"There is nothing at label={source}.")
-    from facegan.clusters.agreement import nmi
-    from facegan.devices import usable_device
-    from facegan.gan.checkpoint import checkpoint_file, load_gan
+    from facegan.clusters.agreement import nmi  # here: --help needs no torch
     from facegan.probes import curve, labelling, study
 
     if cfg.ckpt is None:
-        device = usable_device(cfg.device)
         data = build_data(cfg, image_shape(cfg, "classify.probe=cnn and no checkpoint"))
-        out = out_dir(cfg, data.store.path / "classify")
-        study.probe_network(data, settings, out, network, device)
+        out = Path(str(cfg.out)).expanduser() if cfg.out else None
+        study.probe_network(data, settings, out, network, cfg.device)
         return
-    path = checkpoint_file(cfg.ckpt)
-    gan = load_gan(path, cfg.device)
+    gan, path = load_gan(cfg, cfg.ckpt)
     name = path.stem if settings.probe == "logistic" else f"{path.stem}_{settings.probe}"
     out = out_dir(cfg, run_dir_of(path) / "classify" / name)
     if source is not None:
         data = build_data(cfg, gan.settings) if network.ckpt is None else None
         classifier = labelling.find_network(network.ckpt, data, settings.attributes, gan.device)
         if source.is_file() or last_checkpoint(source).is_file():
-            generator = load_gan(source, cfg.device)
+            generator, _ = load_gan(cfg, source)
             labelling.label_generated(classifier, generator, asked.n, settings.seed, out)
         else:
             pictures = pictures_in(source, cfg, classifier.settings, "labelled")

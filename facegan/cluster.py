@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facegan.cli.conf import plain
-from facegan.cli.inputs import build_data, out_dir, pictures_in
+from facegan.cli.inputs import build_data, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.clusters.settings import ClusterSettings
@@ -22,17 +22,13 @@ def cluster(cfg: Any) -> None:
         raise InputError("Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
     checked("seed", cfg.seed, Seed)
     settings = ClusterSettings.read(plain(cfg)["clustering"])
-    # Not at the top of the module: `--help` need not wait for torch.
-    from facegan.clusters import saved
-    from facegan.clusters.study import study
-    from facegan.gan.checkpoint import checkpoint_file, load_gan
+    from facegan.clusters import saved, study  # here: --help needs no torch
 
-    path = checkpoint_file(cfg.ckpt)
-    gan = load_gan(path, cfg.device)
+    gan, path = load_gan(cfg, cfg.ckpt)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
     out = out_dir(cfg, run_dir_of(path) / "clusters" / name)
     if cfg.predict is None:
-        study(gan, build_data(cfg, gan.settings), settings, out, path)
+        study.study(gan, build_data(cfg, gan.settings), settings, out, path)
         return
     pictures = Path(str(cfg.predict)).expanduser()
     if not pictures.is_dir():
