@@ -13,6 +13,7 @@ from facegan.cli.conf import plain
 from facegan.cli.inputs import build_data, image_shape, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import with_data_of_the_run
+from facegan.cli.settings import CommandSettings
 from facegan.errors import InputError
 from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
 from facegan.run_dir import last_checkpoint, run_dir_of
@@ -21,10 +22,11 @@ from facegan.run_dir import last_checkpoint, run_dir_of
 def classify(cfg: Any) -> None:
     """Do what ``cfg`` asks for and write tables and pictures into ``cfg.out``."""
     content = plain(cfg)
+    command = CommandSettings.pick(content)
     settings = ProbeSettings.read(content["classify"])
     network = NetworkSettings.read(content["cnn"])
     asked = LabellingSettings.pick(content)
-    if cfg.ckpt is None and (settings.probe != "cnn" or asked.label is not None):
+    if command.ckpt is None and (settings.probe != "cnn" or asked.label is not None):
         raise InputError("Say whose features to use: ckpt=FILE or ckpt=RUN_DIR.")
     source = None if asked.label is None else Path(asked.label).expanduser()
     if source is not None and not source.exists():
@@ -32,10 +34,10 @@ def classify(cfg: Any) -> None:
     from facegan.clusters.agreement import nmi  # here: --help needs no torch
     from facegan.probes import curve, labelling, study
 
-    if cfg.ckpt is None:
+    if command.ckpt is None:
         data = build_data(cfg, image_shape(cfg, "classify.probe=cnn and no checkpoint"))
-        out = Path(str(cfg.out)).expanduser() if cfg.out else None
-        study.probe_network(data, settings, out, network, cfg.device)
+        out = Path(command.out).expanduser() if command.out else None
+        study.probe_network(data, settings, out, network, command.device)
         return
     gan, path = load_gan(cfg, cfg.ckpt)
     name = path.stem if settings.probe == "logistic" else f"{path.stem}_{settings.probe}"

@@ -10,18 +10,18 @@ from facegan.cli.conf import plain
 from facegan.cli.inputs import build_data, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import with_data_of_the_run
+from facegan.cli.settings import CommandSettings
 from facegan.clusters.settings import ClusterSettings
 from facegan.errors import InputError
 from facegan.run_dir import run_dir_of
-from facegan.settings import Seed, checked
 
 
 def cluster(cfg: Any) -> None:
     """Cluster the images of ``cfg.dataset``, or assign those in ``cfg.predict``."""
-    if cfg.ckpt is None:
+    content = plain(cfg)
+    if CommandSettings.pick(content).ckpt is None:
         raise InputError("Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
-    checked("seed", cfg.seed, Seed)
-    settings = ClusterSettings.read(plain(cfg)["clustering"])
+    settings = ClusterSettings.read(content["clustering"])
     from facegan.clusters import saved, study  # here: --help needs no torch
 
     gan, path = load_gan(cfg, cfg.ckpt)

@@ -15,6 +15,7 @@ from facegan.cli.conf import plain
 from facegan.cli.inputs import build_data, image_shape, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import settings_of_data, with_data_of_the_run
+from facegan.cli.settings import CommandSettings
 from facegan.errors import InputError
 from facegan.quality.settings import EvaluationSettings
 from facegan.run_dir import run_dir_of
@@ -30,8 +31,8 @@ def evaluate(cfg: Any) -> None:
             "Say what to evaluate: ckpt=FILE or RUN_DIR, samples=DIR, or compare=[RUN_A,RUN_B]."
         )
     config = plain(cfg)
-    settings = EvaluationSettings.pick(config)
-    checkpoints = [config["ckpt"]]
+    command, settings = CommandSettings.pick(config), EvaluationSettings.pick(config)
+    checkpoints = [command.ckpt]
     if config["compare"] is not None:
         form = "a list like [RUN_A,RUN_B]"
         checkpoints = checked("compare", config["compare"], list, form)
@@ -46,10 +47,10 @@ def evaluate(cfg: Any) -> None:
             raise InputError(f"samples={folder} is not a directory.")
         data, pictures = build_data(cfg, shape), pictures_in(folder, cfg, shape, "samples")
         one = evaluation.Candidate.of_pictures(
-            pictures, folder, settings.n, settings.seed, cfg.device
+            pictures, folder, settings.n, settings.seed, command.device
         )
         settings = settings.model_copy(update={"n": len(one.numbers)})
-        real = reference.ReferenceSet(settings, data, cfg.device)
+        real = reference.ReferenceSet(settings, data, command.device)
         out = out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
         evaluation.evaluate(real, _with_command(one), out)
         return
