@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from facegan.cli.conf import plain
-from facegan.cli.inputs import build_data, image_shape, out_dir, pictures_in
+from facegan.cli.inputs import build_data, image_shape, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import with_data_of_the_run
+from facegan.cli.settings import CommandSettings
 from facegan.errors import InputError
 from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
 from facegan.run_dir import last_checkpoint, run_dir_of
@@ -21,34 +22,31 @@ from facegan.run_dir import last_checkpoint, run_dir_of
 def classify(cfg: Any) -> None:
     """Do what ``cfg`` asks for and write tables and pictures into ``cfg.out``."""
     content = plain(cfg)
+    command = CommandSettings.pick(content)
     settings = ProbeSettings.read(content["classify"])
     network = NetworkSettings.read(content["cnn"])
     asked = LabellingSettings.pick(content)
-    if cfg.ckpt is None and (settings.probe != "cnn" or asked.label is not None):
+    if command.ckpt is None and (settings.probe != "cnn" or asked.label is not None):
         raise InputError("Say whose features to use: ckpt=FILE or ckpt=RUN_DIR.")
     source = None if asked.label is None else Path(asked.label).expanduser()
     if source is not None and not source.exists():
         raise InputError(f"There is nothing at label={source}.")
-    from facegan.clusters.agreement import nmi
-    from facegan.devices import usable_device
-    from facegan.gan.checkpoint import checkpoint_file, load_gan
+    from facegan.clusters.agreement import nmi  # here: --help needs no torch
     from facegan.probes import curve, labelling, study
 
-    if cfg.ckpt is None:
-        device = usable_device(cfg.device)
+    if command.ckpt is None:
         data = build_data(cfg, image_shape(cfg, "classify.probe=cnn and no checkpoint"))
-        out = out_dir(cfg, data.store.path / "classify")
-        study.probe_network(data, settings, out, network, device)
+        out = Path(command.out).expanduser() if command.out else None
+        study.probe_network(data, settings, out, network, command.device)
         return
-    path = checkpoint_file(cfg.ckpt)
-    gan = load_gan(path, cfg.device)
+    gan, path = load_gan(cfg, cfg.ckpt)
     name = path.stem if settings.probe == "logistic" else f"{path.stem}_{settings.probe}"
     out = out_dir(cfg, run_dir_of(path) / "classify" / name)
     if source is not None:
         data = build_data(cfg, gan.settings) if network.ckpt is None else None
         classifier = labelling.find_network(network.ckpt, data, settings.attributes, gan.device)
         if source.is_file() or last_checkpoint(source).is_file():
-            generator = load_gan(source, cfg.device)
+            generator, _ = load_gan(cfg, source)
             labelling.label_generated(classifier, generator, asked.n, settings.seed, out)
         else:
             pictures = pictures_in(source, cfg, classifier.settings, "labelled")

@@ -7,32 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from facegan.cli.conf import plain
-from facegan.cli.inputs import build_data, out_dir, pictures_in
+from facegan.cli.inputs import build_data, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import with_data_of_the_run
+from facegan.cli.settings import CommandSettings
 from facegan.clusters.settings import ClusterSettings
 from facegan.errors import InputError
 from facegan.run_dir import run_dir_of
-from facegan.settings import Seed, checked
 
 
 def cluster(cfg: Any) -> None:
     """Cluster the images of ``cfg.dataset``, or assign those in ``cfg.predict``."""
-    if cfg.ckpt is None:
+    content = plain(cfg)
+    if CommandSettings.pick(content).ckpt is None:
         raise InputError("Say whose features to cluster: ckpt=FILE or ckpt=RUN_DIR.")
-    checked("seed", cfg.seed, Seed)
-    settings = ClusterSettings.read(plain(cfg)["clustering"])
-    # Not at the top of the module: `--help` need not wait for torch.
-    from facegan.clusters import saved
-    from facegan.clusters.study import study
-    from facegan.gan.checkpoint import checkpoint_file, load_gan
+    settings = ClusterSettings.read(content["clustering"])
+    from facegan.clusters import saved, study  # here: --help needs no torch
 
-    path = checkpoint_file(cfg.ckpt)
-    gan = load_gan(path, cfg.device)
+    gan, path = load_gan(cfg, cfg.ckpt)
     name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
     out = out_dir(cfg, run_dir_of(path) / "clusters" / name)
     if cfg.predict is None:
-        study(gan, build_data(cfg, gan.settings), settings, out, path)
+        study.study(gan, build_data(cfg, gan.settings), settings, out, path)
         return
     pictures = Path(str(cfg.predict)).expanduser()
     if not pictures.is_dir():

@@ -5,11 +5,12 @@ import torch
 from facegan.errors import InputError
 
 
-def usable_device(name: str) -> torch.device:
-    """The device called ``name``, as torch spells it; ``auto``: a GPU if there is one.
+def usable_device(device: str | torch.device) -> torch.device:
+    """``device``, or the one of that name, as torch spells it; ``auto``: a GPU if there is one.
 
     Raises InputError if it cannot be used.
     """
+    name = str(device)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -1,7 +1,7 @@
 """Errors a user is meant to read: entry points print the sentence and exit, without a traceback."""
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -64,42 +64,3 @@ def came_too_late(signum: int) -> InterruptedRun:
     return InterruptedRun(
         f"{name} came when the run had just had its last epoch: it is done.", signum
     )
-
-
-def expect(condition: bool, sentence: str) -> None:
-    """Raise :class:`InputError` with ``sentence`` unless ``condition`` holds."""
-    if not condition:
-        raise InputError(sentence)
-
-
-def expect_int(name: str, value: object, at_least: int) -> None:
-    """Require a whole number (``True`` is none) of at least ``at_least``."""
-    valid = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
-    expect(valid, f"{name} must be a whole number of at least {at_least}, not {value!r}.")
-
-
-def expect_seed(name: str, value: object) -> None:
-    """Require a seed that every library takes: a whole number from 0 to 2**32 - 1."""
-    expect_int(name, value, at_least=0)
-    expect(value < 2**32, f"{name} must be below 2**32, not {value}.")  # type: ignore[operator]
-
-
-def expect_list(name: str, value: object, example: str) -> None:
-    """Require a list, which on the command line has brackets."""
-    # Hydra's own kind of list is a Sequence, too.
-    valid = isinstance(value, Sequence) and not isinstance(value, str)
-    expect(valid, f"{name} must be a list like {example}, not {value!r}.")
-
-
-def expect_number(name: str, value: object, low: float, high: float = float("inf")) -> None:
-    """Require a finite real number with ``low <= value <= high``."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    valid = number and low <= value <= high and value != float("inf")  # type: ignore[operator]
-    bound = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
-    expect(valid, f"{name} must be a number {bound}, not {value!r}.")
-
-
-def expect_one_of(name: str, value: object, options: tuple[object, ...]) -> None:
-    """Require one of a closed list of options."""
-    listed = ", ".join(str(option) for option in options)
-    expect(value in options, f"{name} must be one of {listed}, not {value!r}.")

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from facegan.cli.conf import plain
-from facegan.cli.inputs import build_data, image_shape, out_dir, pictures_in
+from facegan.cli.inputs import build_data, image_shape, load_gan, out_dir, pictures_in
 from facegan.cli.run import run
 from facegan.cli.run_data import settings_of_data, with_data_of_the_run
+from facegan.cli.settings import CommandSettings
 from facegan.errors import InputError
 from facegan.quality.settings import EvaluationSettings
 from facegan.run_dir import run_dir_of
@@ -30,63 +31,46 @@ def evaluate(cfg: Any) -> None:
             "Say what to evaluate: ckpt=FILE or RUN_DIR, samples=DIR, or compare=[RUN_A,RUN_B]."
         )
     config = plain(cfg)
-    settings = EvaluationSettings.pick(config)
+    command, settings = CommandSettings.pick(config), EvaluationSettings.pick(config)
+    checkpoints = [command.ckpt]
+    if config["compare"] is not None:
+        form = "a list like [RUN_A,RUN_B]"
+        checkpoints = checked("compare", config["compare"], list, form)
+        if len(checkpoints) != 2:
+            raise InputError(f"compare takes two runs, not {len(checkpoints)}.")
+    from facegan.quality import comparison, evaluation, reference  # here: --help needs no torch
+
     if cfg.samples is not None:
-        _evaluate_pictures(cfg, settings)
-    elif cfg.ckpt is not None:
-        _evaluate_generators(cfg, settings, [str(cfg.ckpt)])
-    else:
-        runs = checked("compare", config["compare"], list, form="a list like [RUN_A,RUN_B]")
-        if len(runs) != 2:
-            raise InputError(f"compare takes two runs, not {len(runs)}.")
-        _evaluate_generators(cfg, settings, [str(run) for run in runs])
-
-
-def _evaluate_generators(cfg: Any, settings: EvaluationSettings, checkpoints: list[str]) -> None:
-    # Not at the top of the module: `--help` need not wait for torch.
-    from facegan.gan.checkpoint import checkpoint_file, load_gan
-    from facegan.quality import comparison, evaluation
-    from facegan.quality.reference import ReferenceSet
-
-    paths = [checkpoint_file(checkpoint) for checkpoint in checkpoints]
-    gans = [load_gan(path, cfg.device) for path in paths]
+        shape = image_shape(cfg, "samples=DIR")
+        folder = Path(str(cfg.samples)).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"samples={folder} is not a directory.")
+        data, pictures = build_data(cfg, shape), pictures_in(folder, cfg, shape, "samples")
+        one = evaluation.Candidate.of_pictures(
+            pictures, folder, settings.n, settings.seed, command.device
+        )
+        settings = settings.model_copy(update={"n": len(one.numbers)})
+        real = reference.ReferenceSet(settings, data, command.device)
+        out = out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
+        evaluation.evaluate(real, _with_command(one), out)
+        return
+    gans, paths = zip(*(load_gan(cfg, checkpoint) for checkpoint in checkpoints), strict=True)
     candidates = [
         _with_command(evaluation.Candidate.of_gan(gan, path, settings.n, settings.seed))
         for gan, path in zip(gans, paths, strict=True)
     ]
-    reference = ReferenceSet(settings, build_data(cfg, gans[0].settings), gans[0].device)
+    real = reference.ReferenceSet(settings, build_data(cfg, gans[0].settings), gans[0].device)
     out = run_dir_of(paths[0]) / "evaluation" / paths[0].stem
     if len(candidates) == 1:
-        evaluation.evaluate(reference, candidates[0], out_dir(cfg, out))
+        evaluation.evaluate(real, candidates[0], out_dir(cfg, out))
         return
     if candidates[0].name == candidates[1].name:  # jobs of two sweeps
         pairs = zip(candidates, checkpoints, strict=True)
-        candidates = [replace(candidate, name=name) for candidate, name in pairs]
+        candidates = [replace(candidate, name=str(name)) for candidate, name in pairs]
     first, second = candidates
     _warn_of_other_data((first.name, paths[0]), (second.name, paths[1]))
     out = out / f"against_{second.name.replace('/', '_')}"
-    comparison.compare(reference, first, second, out_dir(cfg, out))
-
-
-def _evaluate_pictures(cfg: Any, settings: EvaluationSettings) -> None:
-    from facegan.devices import usable_device
-    from facegan.quality import evaluation
-    from facegan.quality.reference import ReferenceSet
-
-    shape = image_shape(cfg, "samples=DIR")
-    folder = Path(str(cfg.samples)).expanduser()
-    if not folder.is_dir():
-        raise InputError(f"samples={folder} is not a directory.")
-    data = build_data(cfg, shape)
-    device = usable_device(cfg.device)
-    pictures = pictures_in(folder, cfg, shape, "samples")
-    candidate = _with_command(
-        evaluation.Candidate.of_pictures(pictures, folder, settings.n, settings.seed, device)
-    )
-    settings = settings.model_copy(update={"n": len(candidate.numbers)})
-    reference = ReferenceSet(settings, data, device)
-    out = out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
-    evaluation.evaluate(reference, candidate, out)
+    comparison.compare(real, first, second, out_dir(cfg, out))
 
 
 def _with_command(candidate: Any) -> Any:

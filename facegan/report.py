@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from facegan.cli import run
+from facegan.cli.sweep import write_leaderboard
 from facegan.errors import InputError
 from facegan.quoting import quoted
 
@@ -15,9 +16,6 @@ def report(cfg: Any) -> None:
     directory = Path(str(cfg.dir)).expanduser()
     if not directory.is_dir():
         raise InputError(f"dir={directory} is not a directory.")
-
-    from facegan.pages.leaderboard import write_leaderboard  # needs torch, --help does not
-
     write_leaderboard(directory)
 
 

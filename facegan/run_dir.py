@@ -20,6 +20,19 @@ def last_checkpoint(run_dir: str | Path) -> Path:
     return Path(run_dir) / "checkpoints" / "last.ckpt"
 
 
+def checkpoint_file(path: str | Path) -> Path:
+    """The file that ``path`` names: itself, or ``checkpoints/last.ckpt`` of a run directory.
+
+    Raises InputError if it does not exist.
+    """
+    path = Path(str(path)).expanduser()  # the command line reads a directory "0" as a number
+    if path.is_dir():
+        path = last_checkpoint(path)
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint at {path}.")
+    return path
+
+
 @contextmanager
 def reserved(run_dir: str | Path, patience: float = 0) -> Iterator[None]:
     """Lock ``run_dir`` against other trainings; the system releases it when the process ends.

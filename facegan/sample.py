@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from facegan.cli.conf import plain
-from facegan.cli.inputs import out_dir
+from facegan.cli.inputs import load_gan, out_dir
 from facegan.cli.run import run
+from facegan.cli.settings import CommandSettings
 from facegan.errors import InputError
 from facegan.gan.settings import SampleSettings
 from facegan.run_dir import run_dir_of
@@ -16,14 +17,13 @@ log = logging.getLogger(__name__)
 
 def sample(cfg: Any) -> None:
     """Write ``cfg.n`` generated faces, as pictures or as one array."""
-    values = plain(cfg)
-    settings = SampleSettings.pick(values)
-    if values["ckpt"] is None:
+    content = plain(cfg)
+    settings = SampleSettings.pick(content)
+    if CommandSettings.pick(content).ckpt is None:
         raise InputError("Say which generator to use: ckpt=FILE or ckpt=RUN_DIR.")
-    from facegan.gan import checkpoint, sampling
+    from facegan.gan import sampling  # here: --help needs no torch
 
-    file = checkpoint.checkpoint_file(values["ckpt"])
-    gan = checkpoint.load_gan(file, values["device"])
+    gan, file = load_gan(cfg, cfg.ckpt)
     out = out_dir(cfg, run_dir_of(file) / "generated" / _default_name(file, settings))
     sampling.write_samples(gan, settings, out)
     log.info("%s faces of seed %d are in %s", f"{settings.n:,}", settings.seed, out)

@@ -16,6 +16,8 @@ from facegan.errors import InputError
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
 Count = Annotated[int, Field(ge=1)]
+# The command line reads a file or directory called "0" as a number.
+PathName = Annotated[str, BeforeValidator(lambda v: str(v) if type(v) in (int, float) else v)]
 Pair = Annotated[tuple[float, float], BeforeValidator(lambda v: tuple(v) if type(v) is list else v)]
 
 
@@ -75,13 +77,21 @@ class Settings(BaseModel):
         return (_extra(field)["key"] if field else "") or f"{cls.prefix}{name}"
 
     @classmethod
-    def table(cls) -> list[tuple[str, str, str, str]]:
-        """A row per field: key, default as typed, what a value may be, and its meaning."""
-        values = cls.defaults()
-        return [
-            (cls.key(name), _typed(values[name]), _form(field), field.description or "")
-            for name, field in cls.model_fields.items()
-        ]
+    def table(cls) -> list[tuple[str, Any, str, str]]:
+        """A row per field: key, default, what a value may be, and its meaning.
+
+        Fields of nested settings have rows of their own. Keys of another section, which set fields
+        here too (``seed``), have none.
+        """
+        rows = []
+        for name, field in cls.model_fields.items():
+            key, kind = cls.key(name), field.annotation
+            if isinstance(kind, type) and issubclass(kind, Settings):
+                rows += kind.table()
+            elif key.startswith(cls.prefix.rstrip(".")):
+                default = cls.defaults()[name]
+                rows.append((key, default, _form(field), field.description or ""))
+        return rows
 
     @classmethod
     def _sentence(cls, error: ValidationError) -> str:
@@ -137,7 +147,7 @@ def _words(kind: Any, metadata: Sequence[Any], example: str) -> str:
         kind, *inner = get_args(kind)
         metadata = [*metadata, *(m for part in inner for m in getattr(part, "metadata", [part]))]
     if get_origin(kind) is Literal:
-        return "one of " + ", ".join(_typed(option) for option in get_args(kind))
+        return "one of " + ", ".join(as_typed(option) for option in get_args(kind))
     if kind is bool:
         return "true or false"
     if kind in (int, float):
@@ -148,7 +158,7 @@ def _words(kind: Any, metadata: Sequence[Any], example: str) -> str:
         return "settings like {key: value}"
     members = get_args(kind)
     if members and get_origin(members[0]) is Literal and not example:
-        return "a list of " + ", ".join(_typed(option) for option in get_args(members[0]))
+        return "a list of " + ", ".join(as_typed(option) for option in get_args(members[0]))
     return f"a list like {example or '[1,2]'}"
 
 
@@ -169,16 +179,16 @@ def _bounds(metadata: Sequence[Any]) -> str:
     return "".join(f" {part}" if i == 0 else f" and {part}" for i, part in enumerate(parts))
 
 
-def _typed(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """A value as it is typed on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
-        return f"[{','.join(_typed(item) for item in value)}]"
+        return f"[{','.join(as_typed(item) for item in value)}]"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}: {_typed(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{key}: {as_typed(item)}" for key, item in value.items()) + "}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _typed_input(value: Any) -> str:
-    return repr(value) if isinstance(value, str) else _typed(value)
+    return repr(value) if isinstance(value, str) else as_typed(value)

@@ -18,6 +18,7 @@ from facegan.launch.devices import num_devices
 from facegan.launch.environment import is_main, rank, restarted, started
 from facegan.launch.processes import configuration, run_ranks
 from facegan.run_dir import RESULT, claimed
+from facegan.training.checks import check_configuration
 
 
 def train(cfg: Any) -> float | None:
@@ -28,8 +29,6 @@ def train(cfg: Any) -> float | None:
     """
     invocation = Invocation.of_job(cfg)
     with _own_run_dir(invocation):
-        from facegan.training.checks import check_configuration  # here: --help needs no torch
-
         _, trainer = check_configuration(invocation.config, started(), output_dir())
         count = num_devices(trainer.devices, trainer.accelerator)
         with own_gpus(trainer.devices, trainer.accelerator, count) as numbers:
@@ -46,10 +45,9 @@ def train(cfg: Any) -> float | None:
 
 def train_rank(invocation: Invocation) -> None:
     """Train in this process, alone or as one of several."""
-    from facegan.cli.experiment import build
-    from facegan.training.fit import fit
+    from facegan.cli import experiment  # here: --help needs no torch
 
-    fit(build(invocation))
+    experiment.train(invocation)
 
 
 @contextlib.contextmanager

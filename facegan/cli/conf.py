@@ -12,11 +12,14 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from facegan.cli.help import group_table, key_table
 from facegan.cli.messages import one_line
+from facegan.cli.settings import CommandSettings
 from facegan.cli.sweep import direction_of, first_job, in_sweep, sweep_name
 from facegan.clusters.settings import ClusterSettings
 from facegan.data.settings import (
     CelebASettings,
+    DataSettings,
     FolderSettings,
     MNISTSettings,
     SyntheticSettings,
@@ -39,6 +42,7 @@ CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 # A node per class, as /settings/NAME in a defaults list: conf/ holds only what differs from it.
 SETTINGS: dict[str, type[Settings]] = {
+    "command": CommandSettings,
     "clustering": ClusterSettings,
     "celeba": CelebASettings,
     "folder": FolderSettings,
@@ -84,6 +88,12 @@ def score_name(score: str, extractor: Any) -> str:
     return name_of(score, network_name(str(extractor.get("kind")), extractor.get("layer")))
 
 
+def keys(name: str, *, _root_: DictConfig) -> str:
+    """For ``--help``: a table of the keys that ``SETTINGS[name]`` declares."""
+    # An option of the group dataset that facegan does not have has at least the common keys.
+    return key_table(SETTINGS.get(name, DataSettings).table(), _root_)
+
+
 RESOLVERS: dict[str, Callable[..., Any]] = {
     "not": operator.not_,
     "score_name": score_name,
@@ -96,6 +106,8 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "first_job": first_job,
     "direction_of": direction_of,
     "run_name": run_name,
+    "keys": keys,
+    "groups": group_table,
 }
 
 

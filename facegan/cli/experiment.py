@@ -12,8 +12,13 @@ from facegan.launch.distributed import reconnect, strategy
 from facegan.launch.environment import rank, restarted
 from facegan.run_dir import last_checkpoint
 from facegan.training.checks import check_precision
-from facegan.training.fit import Experiment
+from facegan.training.fit import Experiment, fit
 from facegan.training.settings import TrainerSettings, TrainSettings
+
+
+def train(invocation: Invocation) -> None:
+    """Build the experiment of ``invocation`` and train it in this process."""
+    fit(build(invocation))
 
 
 def build(invocation: Invocation) -> Experiment:
@@ -24,7 +29,7 @@ def build(invocation: Invocation) -> Experiment:
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     model = build_node(config, "model")
     data = build_node(config, "dataset")
-    check_precision(model, trainer.precision)
+    check_precision(model.settings, trainer.precision)
     callbacks: list[Any] = list((build_node(config, "callbacks") or {}).values())
     if not trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]

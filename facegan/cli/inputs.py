@@ -1,57 +1,65 @@
-"""Data modules and output directories of the commands that read a checkpoint."""
+"""Networks, data modules and output directories of the commands that read a checkpoint."""
 
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+import facegan
 from facegan.cli.conf import build
-from facegan.errors import expect
+from facegan.errors import InputError
+from facegan.run_dir import checkpoint_file
 
 
-def build_data(cfg: DictConfig, hp: Any) -> Any:
-    """The data module of ``cfg.dataset``, at the image size and with the channels of ``hp``."""
-    expect(
-        "_target_" in cfg.dataset,
-        "Say which data to use, like dataset=celeba dataset.root=DIR"
-        + (f": {cfg.ckpt} does not lie in the directory of a run that tells." if cfg.ckpt else "."),
-    )
-    for key in ("image_size", "channels"):
-        asked = cfg.dataset[key]
-        expect(
-            asked is None or asked == getattr(hp, key),
-            f"The network was trained with dataset.{key}={getattr(hp, key)}, not {asked}: "
-            "leave it out.",
+def load_gan(cfg: DictConfig, checkpoint: Any) -> tuple[Any, Path]:
+    """The GAN of ``checkpoint``, a file or a run directory, on ``cfg.device``; and its file."""
+    path = checkpoint_file(checkpoint)
+    return facegan.load_gan(path, cfg.device), path
+
+
+def build_data(cfg: DictConfig, settings: Any) -> Any:
+    """The data module of ``cfg.dataset`` with the image size and channels of ``settings``."""
+    if "_target_" not in cfg.dataset:
+        reason = f": {cfg.ckpt} is not inside a run directory that records its data"
+        raise InputError(
+            "Say which data to use, like dataset=celeba dataset.root=DIR"
+            f"{reason if cfg.ckpt else ''}."
         )
-    return build(cfg, "dataset", image_size=hp.image_size, channels=hp.channels)
+    for key in ("image_size", "channels"):
+        asked, trained = cfg.dataset[key], getattr(settings, key)
+        if asked not in (None, trained):
+            raise InputError(
+                f"The network was trained with dataset.{key}={trained}, not {asked}: leave it out."
+            )
+    return build(cfg, "dataset", image_size=settings.image_size, channels=settings.channels)
 
 
 def image_shape(cfg: DictConfig, instead: str) -> DictConfig:
-    """Image size and channels, where there is no checkpoint to tell them but ``instead``."""
-    sizes = {key: cfg.dataset[key] for key in ("image_size", "channels")}
-    expect(
-        None not in sizes.values(),
-        f"With {instead}, say the size of the images: dataset.image_size=64 dataset.channels=3.",
-    )
-    return OmegaConf.create(sizes)
+    """Image size and channels of ``cfg.dataset``, where ``instead`` is used, not a checkpoint."""
+    shape = {key: cfg.dataset[key] for key in ("image_size", "channels")}
+    if None in shape.values():
+        raise InputError(
+            f"With {instead}, say the size of the images: dataset.image_size=64 dataset.channels=3."
+        )
+    return OmegaConf.create(shape)
 
 
-def pictures_in(root: object, cfg: DictConfig, hp: Any, name: str) -> Any:
-    """The data module of a directory of pictures, at the image size and channels of ``hp``.
+def pictures_in(root: object, cfg: DictConfig, settings: Any, name: str) -> Any:
+    """The data module of a directory of pictures, with image size and channels of ``settings``.
 
-    Of each the largest square in the middle is taken, since ``dataset.crop`` is meant for the
-    pictures of that data set.
+    It keeps the largest centre square of each: ``dataset.crop`` is meant for the pictures of that
+    data set.
     """
-    from facegan.data.sources.folder import Folder
-
-    return Folder(
-        name=name,
-        root=str(root),
-        data_dir=cfg.data_dir,
-        image_size=hp.image_size,
-        channels=hp.channels,
-        max_bad_fraction=cfg.dataset.get("max_bad_fraction", 0.01),
-    )
+    folder = {
+        "_target_": "facegan.data.sources.folder.Folder",
+        "name": name,
+        "root": str(root),
+        "data_dir": cfg.data_dir,
+        "image_size": settings.image_size,
+        "channels": settings.channels,
+        "max_bad_fraction": cfg.dataset.get("max_bad_fraction", 0.01),
+    }
+    return build({"folder": folder}, "folder")
 
 
 def out_dir(cfg: DictConfig, default: Path) -> Path:

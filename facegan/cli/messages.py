@@ -11,6 +11,8 @@ import hydra
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
+from facegan.cli.help import INTERNAL
+
 
 def sentence_of(
     error: Exception, config_name: str, conf_dir: Path, arguments: Sequence[str] = ()
@@ -59,7 +61,9 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def _keys(config_name: str, conf_dir: Path, arguments: Sequence[str]) -> list[str]:
     """Every key of the configuration that the command line's valid group choices compose."""
-    groups = [path.name for path in conf_dir.iterdir() if path.is_dir()]
+    groups = [
+        path.name for path in conf_dir.iterdir() if path.is_dir() and path.name not in INTERNAL
+    ]
     choices = [a for a in arguments if a.split("=")[0] in groups]
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir)):
         try:

@@ -113,6 +113,11 @@ def conclude(directory: Path | None) -> None:
         and directory is not None
         and any(directory.glob("[0-9]*/.hydra/overrides.yaml"))
     ):
-        from facegan.pages.leaderboard import write_leaderboard  # here, because it needs torch
-
         write_leaderboard(directory)
+
+
+def write_leaderboard(directory: Path) -> None:
+    """Write table, chart and faces of the sweep in ``directory`` there."""
+    from facegan.pages import leaderboard  # here: --help needs no torch
+
+    leaderboard.write_leaderboard(directory)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision import models
 
 from facegan.errors import InputError
 from facegan.features.classifier import Classifier, load_classifier
@@ -239,8 +240,6 @@ def _load_inception(weights: str | None, layer: int, key: str) -> nn.Module:
 
 
 def _load_backbone(kind: str, weights: str | None, key: str) -> nn.Module:
-    from torchvision import models  # it takes a second, and few need it
-
     if kind not in models.list_models(module=models):
         raise InputError(
             f"{key}.kind={kind} must be pixels, cnn, inception or a model of torchvision."

@@ -12,26 +12,14 @@ from facegan.errors import InputError, WriteError
 from facegan.files import replacing
 from facegan.gan.gan import GAN
 from facegan.quoting import assignment
-from facegan.run_dir import last_checkpoint
-
-
-def checkpoint_file(path: str | Path) -> Path:
-    """The file that ``path`` names: itself, or ``checkpoints/last.ckpt`` of a run directory.
-
-    Raises InputError if it does not exist.
-    """
-    path = Path(str(path)).expanduser()  # the command line reads a directory "0" as a number
-    if path.is_dir():
-        path = last_checkpoint(path)
-    if not path.is_file():
-        raise InputError(f"There is no checkpoint at {path}.")
-    return path
+from facegan.run_dir import checkpoint_file, last_checkpoint
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """A checkpoint's content on the CPU, and its file as ``path``.
 
-    ``path``: see :func:`checkpoint_file`. Raises InputError if it does not exist or cannot be read.
+    ``path``: see :func:`facegan.run_dir.checkpoint_file`. Raises InputError if it does not exist or
+    cannot be read.
     """
     path = checkpoint_file(path)
     try:
@@ -51,7 +39,7 @@ def load_gan(path: str | Path, device: str = "auto") -> GAN:
     """The GAN of a checkpoint, in eval mode.
 
     Args:
-        path: a file or a run directory, see :func:`checkpoint_file`.
+        path: a file or a run directory, see :func:`facegan.run_dir.checkpoint_file`.
         device: as torch spells it; ``auto``: a GPU if there is one.
 
     Raises:

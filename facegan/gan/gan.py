@@ -17,13 +17,12 @@ from facegan.gan.divergence import Divergence
 from facegan.gan.ema import average_of, calibrate, decay, generate, update_average
 from facegan.gan.latents import sample_latents
 from facegan.gan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradient_norm
-from facegan.gan.settings import GANSettings
+from facegan.gan.settings import METRICS, GANSettings
 from facegan.lightning_internals import count_optimizer_steps, step_number
 from facegan.networks import BACKBONES
 from facegan.seeds import mix_seed
 
 GRID = 64  # pictures in the fixed grid
-METRICS = ("loss/d", "loss/g", "score/real", "score/fake")  # of every batch
 
 
 class GAN(pl.LightningModule):
@@ -60,11 +59,6 @@ class GAN(pl.LightningModule):
         self._metrics: dict[str, Tensor] = {}
         self._divergence = Divergence(self.device)
         self._graphed: GraphedStep | None = None
-
-    @property
-    def penalised(self) -> bool:
-        """Whether the loss differentiates D's gradient, which fp16 and a compiled D cannot."""
-        return bool(self.settings.penalties)
 
     def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
         """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line per term."""

@@ -12,6 +12,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = Annotated[
     tuple[Beta, Beta], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
 ]
+METRICS = ("loss/d", "loss/g", "score/real", "score/fake")  # of every batch
 BETAS = "two numbers from 0 to below 1, like [0.5,0.999]"
 
 

@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 from PIL import Image
 
 DPI = 100
@@ -21,17 +25,12 @@ def margin_of_share(share: np.ndarray, n: int) -> np.ndarray:
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, np.ndarray]:
     """A figure with axes (rows, columns), each panel ``width x height`` inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second
-    from matplotlib.figure import Figure
-
     figure = Figure((width * columns, height * rows), dpi=DPI)
     FigureCanvasAgg(figure)  # renders without a window
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _drawn(figure: Any, tight: bool = True) -> Image.Image:
-    from matplotlib.text import Text
-
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     with warnings.catch_warnings():
@@ -82,8 +81,6 @@ def curves(
     logarithmic: bool = False,
 ) -> Image.Image:
     """Lines over ``x``: one panel per title, one line per name; nan leaves a gap."""
-    from matplotlib.ticker import LogFormatter
-
     columns = min(3, len(panels))
     figure, axes = _figure(-(-len(panels) // columns), columns, 5.2, 3.6)
     for unused in axes.flat[len(panels) :]:

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from facegan.errors import InputError
-from facegan.settings import Count, Seed, Settings, setting
-
-# The command line reads a file or directory called "0" as a number.
-PathName = Annotated[str, BeforeValidator(lambda v: str(v) if type(v) in (int, float) else v)]
+from facegan.settings import Count, PathName, Seed, Settings, setting
 
 
 class ProbeSettings(Settings):

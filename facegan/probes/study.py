@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from facegan.data.module import ImageDataModule
+from facegan.devices import usable_device
 from facegan.features.classifier import Classifier
 from facegan.features.reading import calibrated, reader
 from facegan.features.reduction import FIT_ROWS, reduce
@@ -174,10 +175,11 @@ def probe_network(
     It is kept beside the packed images, for all runs on them. Writes tables and pictures into
     ``out`` (default: beside the packed images, too) and returns the scores on test.
     """
+    device = usable_device(device)
     network = network or NetworkSettings()
     out = data.store.path / "classify" if out is None else out
     task = task_of(data, settings.attributes, settings.seed)
-    study = Study(settings, data, task, torch.device(device))
+    study = Study(settings, data, task, device)
     model = label_network(
         task, data, network, study.device, seed=settings.seed, width=network.width
     )

@@ -15,6 +15,7 @@ import torch
 
 from facegan import __version__
 from facegan.data.module import ImageDataModule
+from facegan.devices import usable_device
 from facegan.features.stream import Images
 from facegan.files import expect_writable, write_json
 from facegan.gan.gan import GAN
@@ -74,6 +75,7 @@ class Candidate:
         cls, data: ImageDataModule, folder: Path, n: int, seed: int, device: torch.device | str
     ) -> "Candidate":
         """``n`` pictures of ``folder``, the images of ``data``; all if there are fewer."""
+        device = usable_device(device)
         count = len(data.store)
         numbers = np.random.default_rng(seed).permutation(count)[:n]
         counts = {"n": len(numbers), "of": count}

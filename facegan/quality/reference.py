@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from facegan.data.module import ImageDataModule
+from facegan.devices import usable_device
 from facegan.errors import InputError
 from facegan.features.extractors import Extractor, Output, find_label_network, load_extractor
 from facegan.features.stream import BATCH, Images, Ranks, read_all
@@ -57,7 +58,7 @@ class ReferenceSet:
     def __init__(
         self, settings: QualitySettings, data: ImageDataModule, device: torch.device | str
     ) -> None:
-        self.settings, self.data, self.device = settings, data, device
+        self.settings, self.data, self.device = settings, data, usable_device(device)
         self._metrics = frozenset(settings.metrics)
         self.rows = data.subset(settings.split, settings.real, settings.seed)
         self._held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])

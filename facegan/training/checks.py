@@ -1,13 +1,11 @@
-"""Checks of values and combinations before anything is built."""
+"""Checks of values and combinations before anything is built; this module needs no torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from facegan.errors import InputError
-from facegan.gan.gan import GAN, METRICS
-from facegan.training.callbacks.measurement import Measurement
-from facegan.training.callbacks.objective import EarlyStopping
-from facegan.training.settings import ObjectiveSettings, TrainerSettings, TrainSettings
+from facegan.gan.settings import GANSettings
+from facegan.training.settings import TrainerSettings, TrainSettings
 
 INSTEAD = {  # of Trainer arguments that assume a single optimizer
     "accumulate_grad_batches": "model.accumulate",
@@ -46,25 +44,10 @@ def check_configuration(
     return settings, trainer
 
 
-def check_objective(objective: ObjectiveSettings, callbacks: Iterable[Any], needed: bool) -> None:
-    """Raise InputError if the objective is ``needed`` or watched, but never measured."""
-    callbacks = list(callbacks)
-    watched = needed or any(isinstance(c, EarlyStopping) for c in callbacks)
-    metric, family = objective.metric, objective.metric.partition("/")[0]
-    if family in ("loss", "score") and metric not in METRICS:
-        raise InputError(f"objective.metric={metric} is not measured: {', '.join(METRICS)} are.")
-    measuring = {callback.family for callback in callbacks if isinstance(callback, Measurement)}
-    if watched and family in ("quality", "clusters") and family not in measuring:
-        raise InputError(
-            f"The objective {metric} is not measured without the callback {family}: add it to "
-            "callbacks=[...], or name another metric in objective.metric."
-        )
-
-
-def check_precision(model: GAN, precision: str) -> None:
-    """Raise InputError where float16 cannot train ``model``."""
+def check_precision(model: GANSettings, precision: str) -> None:
+    """Raise InputError where float16 cannot train this model."""
     remedy = "set trainer.precision=bf16-mixed or 32-true"
-    if precision == "16-mixed" and model.penalised:
+    if precision == "16-mixed" and model.penalties:
         raise InputError(f"Gradient penalties overflow in trainer.precision={precision}: {remedy}.")
-    if precision == "16-mixed" and model.settings.clip is not None:
+    if precision == "16-mixed" and model.clip is not None:
         raise InputError(f"model.clip cannot see through the loss scaling of float16: {remedy}.")

@@ -16,10 +16,9 @@ from facegan.data.module import ImageDataModule
 from facegan.errors import InputError, came_too_late, interruptible
 from facegan.gan.gan import GAN
 from facegan.networks.batch_norm import convert_sync_batchnorm
-from facegan.training.callbacks.objective import Objective
+from facegan.training.callbacks.objective import Objective, check_objective
 from facegan.training.callbacks.resume_policy import ResumePolicy
 from facegan.training.callbacks.save_on_signal import SaveOnSignal
-from facegan.training.checks import check_objective
 from facegan.training.loggers import log_configuration, rewind
 from facegan.training.memory import keep_freed_memory
 from facegan.training.settings import ObjectiveSettings

@@ -1,5 +1,7 @@
 """glibc: keep freed memory between training steps."""
 
+import ctypes
+
 
 def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory: each step allocates the same hundreds of MB again.
@@ -7,8 +9,6 @@ def keep_freed_memory() -> None:
     Without it every training step on a CPU faults its pages in anew, which costs up to a third
     of its time. Other C libraries are left alone.
     """
-    import ctypes
-
     try:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version  # noqa: B018  # there is one only in glibc

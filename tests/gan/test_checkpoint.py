@@ -7,14 +7,10 @@ import torch
 
 import facegan
 from facegan.errors import InputError, WriteError
-from facegan.gan.checkpoint import (
-    AtomicCheckpointIO,
-    checkpoint_file,
-    load_gan,
-    read_checkpoint,
-)
+from facegan.gan.checkpoint import AtomicCheckpointIO, load_gan, read_checkpoint
 from facegan.gan.gan import GAN
 from facegan.gan.latents import sample_latents
+from facegan.run_dir import checkpoint_file
 from tests.gan.test_gan import fit, tiny
 
 OF_VERSION_0_1 = {  # the hyper-parameters of a checkpoint written by commit 20208cc

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torchvision import datasets
 
 from facegan.data.module import ImageDataModule
 from facegan.data.packing.parallel import Bad
@@ -130,8 +131,6 @@ def _file(raw: Path, stem: str) -> Path:
 
 
 def _download(root: Path) -> None:
-    from torchvision import datasets  # slow to import, and rarely needed
-
     log.info("MNIST is not in %s: downloading it there (11 MB) …", root)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)  # seconds; without, a network that drops packets hangs us

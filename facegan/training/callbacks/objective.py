@@ -1,12 +1,16 @@
 """The metric a run is judged by, in searches and by early stopping."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pytorch_lightning as pl
 
+from facegan.errors import InputError
+from facegan.gan.settings import METRICS
 from facegan.settings import Count, checked
-from facegan.training.callbacks.measurement import was_measured
+from facegan.training.callbacks.measurement import Measurement, was_measured
+from facegan.training.settings import ObjectiveSettings
 
 
 class Objective(pl.Callback):
@@ -62,3 +66,18 @@ class EarlyStopping(pl.callbacks.EarlyStopping):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if was_measured(trainer, self.monitor):
             super().on_train_epoch_end(trainer, pl_module)
+
+
+def check_objective(objective: ObjectiveSettings, callbacks: Iterable[Any], needed: bool) -> None:
+    """Raise InputError if the objective is ``needed`` or watched, but never measured."""
+    callbacks = list(callbacks)
+    watched = needed or any(isinstance(c, EarlyStopping) for c in callbacks)
+    metric, family = objective.metric, objective.metric.partition("/")[0]
+    if family in ("loss", "score") and metric not in METRICS:
+        raise InputError(f"objective.metric={metric} is not measured: {', '.join(METRICS)} are.")
+    measuring = {callback.family for callback in callbacks if isinstance(callback, Measurement)}
+    if watched and family in ("quality", "clusters") and family not in measuring:
+        raise InputError(
+            f"The objective {metric} is not measured without the callback {family}: add it to "
+            "callbacks=[...], or name another metric in objective.metric."
+        )
