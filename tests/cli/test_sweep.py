@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import torch
 from PIL import Image
 
 from facegan.files import read_csv
-from facegan.launch.devices import free_gpus
 from tests.conftest import TINY
 
 Train = Callable[..., tuple[int, str]]
@@ -187,33 +185,3 @@ def test_weights_and_biases_has_a_run_for_each_job_in_one_group(
     for job, own in zip("01", ids, strict=True):
         (kept,) = (tmp_path / "my_sweep" / job / "wandb").glob("offline-run-*")
         assert kept.name.endswith(own)
-
-
-# ---------------------------------------------------------------------- GPUs
-
-
-def test_jobs_at_once_have_gpus_of_their_own():
-    name = f"test_{os.getpid()}"
-    with free_gpus(2, 4, name) as first, free_gpus(1, 4, name) as second:
-        assert len(set(first + second)) == 3
-        others = set(range(4)) - set(first + second)
-    with free_gpus(4, 4, name) as everything:
-        assert everything == [0, 1, 2, 3]
-        assert others < set(everything)
-
-
-def test_a_job_waits_until_there_are_gpus_again():
-    name = f"test_wait_{os.getpid()}"
-    found: list[list[int]] = []
-
-    def second() -> None:
-        with free_gpus(1, 1, name) as numbers:
-            found.append(numbers)
-
-    with free_gpus(1, 1, name):
-        waiting = threading.Thread(target=second)
-        waiting.start()
-        waiting.join(1)
-        assert found == []
-    waiting.join(10)
-    assert found == [[0]]
