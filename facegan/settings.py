@@ -83,14 +83,13 @@ class Settings(BaseModel):
         Fields of nested settings have rows of their own. Keys of another section, which set fields
         here too (``seed``), have none.
         """
-        rows = []
+        rows, defaults = [], cls.defaults()
         for name, field in cls.model_fields.items():
             key, kind = cls.key(name), field.annotation
             if isinstance(kind, type) and issubclass(kind, Settings):
                 rows += kind.table()
             elif key.startswith(cls.prefix.rstrip(".")):
-                default = cls.defaults()[name]
-                rows.append((key, default, _form(field), field.description or ""))
+                rows.append((key, defaults[name], _form(field), field.description or ""))
         return rows
 
     @classmethod

@@ -11,7 +11,7 @@ import hydra
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from facegan.cli.help import INTERNAL
+from facegan.cli.help import groups_in
 
 
 def sentence_of(
@@ -61,9 +61,7 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def _keys(config_name: str, conf_dir: Path, arguments: Sequence[str]) -> list[str]:
     """Every key of the configuration that the command line's valid group choices compose."""
-    groups = [
-        path.name for path in conf_dir.iterdir() if path.is_dir() and path.name not in INTERNAL
-    ]
+    groups = [path.name for path in groups_in(conf_dir)]
     choices = [a for a in arguments if a.split("=")[0] in groups]
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir)):
         try:
