@@ -19,7 +19,6 @@ The textbook is always in float32. Memory is the process's own peak, with PyTorc
 """
 
 import argparse
-import math
 import os
 import resource
 import statistics
@@ -28,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -87,12 +87,12 @@ def textbook_step(
 
 
 def bare_step(
-    size: int, width: int, device: torch.device, precision: str, compiled: bool
+    size: int, width: int, device: torch.device, precision: str, compiled: bool, winograd: bool
 ) -> Callable[[torch.Tensor], None]:
     from facegan.gan.ema import update_average
     from facegan.gan.gan import GAN
 
-    gan = GAN(image_size=size, width_g=width, width_d=width).to(device)
+    gan = GAN(image_size=size, width_g=width, width_d=width, winograd=winograd).to(device)
     optimizer_d, optimizer_g = gan.configure_optimizers()
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
     if compiled:
@@ -126,21 +126,16 @@ def lightning_steps(
     """facegan.train itself, handing over to the other contenders between its steps."""
     import pytorch_lightning as pl
 
-    from facegan.train import config, main
+    from facegan.cli import experiment
+    from facegan.train import main
 
     class Pause(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
             if not block():
                 trainer.should_stop = True
 
-    build = config.build
-
-    def with_pause(cfg: Any, key: str, **arguments: Any) -> Any:
-        if key == "trainer":
-            arguments["callbacks"].append(Pause())
-        return build(cfg, key, **arguments)
-
-    config.build = with_pause
+    fit = experiment.fit
+    experiment.fit = lambda plan: fit(replace(plan, callbacks=[*plan.callbacks, Pause()]))
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         sys.argv = [
             "train",
@@ -157,7 +152,6 @@ def lightning_steps(
 
 def contend(name: str, options: argparse.Namespace) -> None:
     """On each line on standard input: time ``steps`` steps, print the seconds and the peak MiB."""
-    from facegan.networks import winograd
     from facegan.training.memory import keep_freed_memory
 
     size, width, batch = options.image_size, options.width, options.batch_size
@@ -195,10 +189,9 @@ def contend(name: str, options: argparse.Namespace) -> None:
         ]
         lightning_steps(size, width, batch, overrides, block)
         return
-    if name == "bare, direct":
-        winograd.WORTHWHILE = math.inf
     if name.startswith("bare"):
-        step = bare_step(size, width, device, options.precision, options.compile)
+        winograd = name != "bare, direct"
+        step = bare_step(size, width, device, options.precision, options.compile, winograd)
     else:
         step = textbook_step(*textbook_networks(size, width), device)
     images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
