@@ -56,7 +56,8 @@ def _settings_of(run: SavedRun, given: dict[str, Any]) -> dict[str, Any]:
         if value is not None and key not in given:
             OmegaConf.update(config, key, str(Path(run.cwd, Path(value).expanduser())))
     dataset: Any = OmegaConf.to_container(config.dataset, resolve=True)
-    fixed = {"_target_", "image_size", "channels", "seed"}
+    # Batches are a matter of training; the checkpoint tells size and channels.
+    fixed = {"_target_", "image_size", "channels", "seed", "batch_size", "global_batch_size"}
     return {k: v for k, v in dataset.items() if k not in fixed and f"dataset.{k}" not in given}
 
 

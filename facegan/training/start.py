@@ -18,11 +18,15 @@ log = logging.getLogger(__name__)
 ARCHITECTURE = {
     "image_size": "dataset.image_size",
     "channels": "dataset.channels",
-    **{
-        key: f"model.{key}"
-        for key in ("latent_dim", "width_g", "width_d", "blocks", "norm_d", "spectral_norm")
-    },
+    "backbone": "model.backbone",
+    "latent_dim": "model.latent_dim",
+    "width_g": "model.width_g",
+    "width_d": "model.width_d",
+    "blocks": "model.blocks",
+    "norm_d": "model.norm_d",
+    "spectral_norm": "model.spectral_norm",
 }
+MISSING = {"backbone": "dcgan"}  # values of keys that earlier versions did not have
 
 
 class OwnEpochs(pl.Callback):
@@ -51,10 +55,9 @@ def read_start(start: str | Path | None, model: GAN, fallback: bool) -> dict[str
     if "loops" not in checkpoint:
         raise InputError(f"{path} holds weights alone: training cannot continue from it.")
     for name, key in ARCHITECTURE.items():
-        before, now = (
-            "null" if value is None else value
-            for value in (checkpoint["hyper_parameters"].get(name), getattr(model.settings, name))
-        )
+        saved = checkpoint["hyper_parameters"].get(name, MISSING.get(name))
+        now = getattr(model.settings, name)
+        before, now = ("null" if value is None else value for value in (saved, now))
         if before != now:
             raise InputError(
                 f"{path} was trained with {key}={before}, this run asks for {now}: "

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import hydra
@@ -340,3 +341,25 @@ def test_commands_leave_their_process_as_they_found_it(
         assert "Traceback" not in output
         after = dict(os.environ), list(warnings.filters), list(logging.getLogger().handlers)
         assert after == before
+
+
+def test_one_batch_through_everything_is_quick():
+    cfg = compose("debug=fdr")
+    assert max(cfg.quality.n, cfg.quality.real, cfg.clustering.n) <= 100
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "cluster", "classify", "evaluate"])
+def test_help_says_what_keys_mean(command: str, run, monkeypatch):
+    module = import_module(f"facegan.{command}")
+    monkeypatch.setenv("COLUMNS", "100")
+    status, output = run(module, "--help")
+    assert status == 0
+    meaning = {
+        "train": "feature maps before the generator's last layer",
+        "sample": "latents cut to",
+        "cluster": "number of clusters",
+        "classify": "logistic regression",
+        "evaluate": "metrics to compute",
+    }[command]
+    assert meaning in output
+    assert "/settings" not in output

@@ -185,3 +185,20 @@ def test_weights_and_biases_has_a_run_for_each_job_in_one_group(
     for job, own in zip("01", ids, strict=True):
         (kept,) = (tmp_path / "my_sweep" / job / "wandb").glob("offline-run-*")
         assert kept.name.endswith(own)
+
+
+def test_the_reason_of_an_early_end_is_not_hidden(tmp_path: Path):
+    """An interrupt before the first job has written anything: there is no leaderboard yet."""
+    from omegaconf import OmegaConf
+
+    from facegan.cli.sweep import SweepStart, concluded
+
+    def interrupted() -> None:
+        config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
+        with concluded():
+            SweepStart().on_multirun_start(config)
+            (tmp_path / "sweep" / "0").mkdir(parents=True)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()

@@ -1,9 +1,12 @@
 """Run directories through the command line: kept, locked, and removed if a run is refused."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
+
+from facegan.errors import WriteError
 
 
 def test_a_run_is_not_written_over_another(train, tmp_path: Path):
@@ -38,6 +41,22 @@ def test_where_there_are_no_locks_nobody_waits(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with reserved(tmp_path), reserved(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_lock_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    """Only a file system without locks may go without one."""
+    fcntl = pytest.importorskip("fcntl")
+    from facegan.run_dir import reserved
+
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(WriteError, match="Nothing can be written to"), reserved(tmp_path):
         pass
 
 
