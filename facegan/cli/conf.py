@@ -139,3 +139,6 @@ def build(cfg: Mapping[str, Any] | DictConfig, key: str, **arguments: Any) -> An
         if isinstance(cause, (FaceganError, AssertionError, AttributeError, NameError)):
             raise cause from error
         raise InputError(f"{key}: {one_line(cause)}") from error
+
+
+register()  # whoever composes conf/ needs them

@@ -17,7 +17,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from facegan.cli.conf import CONF_DIR, register
+from facegan.cli.conf import CONF_DIR
 from facegan.cli.invocation import Invocation, full_error
 from facegan.cli.messages import sentence_of, shortened
 from facegan.cli.process_state import arguments_for_hydra, quiet, restored
@@ -29,7 +29,6 @@ from facegan.quoting import with_quoted_paths
 
 log = logging.getLogger(__name__)
 
-register()
 
 Arguments = Callable[[list[str]], list[str]]
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # of disks
