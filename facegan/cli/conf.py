@@ -124,7 +124,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def build(cfg: Mapping[str, Any] | DictConfig, key: str, **arguments: Any) -> Any:
+def instantiate(cfg: Mapping[str, Any] | DictConfig, key: str, **arguments: Any) -> Any:
     """Instantiate the node ``key``: lists and dicts become plain ones, errors name the node.
 
     ``arguments`` are added to the node's own. The only call site of ``hydra.utils.instantiate``.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from facegan.cli.conf import build as build_node
+from facegan.cli.conf import instantiate
 from facegan.cli.invocation import Invocation
 from facegan.launch.distributed import reconnect, strategy
 from facegan.launch.environment import rank, restarted
@@ -27,10 +27,10 @@ def build(invocation: Invocation) -> Experiment:
     settings = TrainSettings.pick(config)
     trainer = TrainerSettings.pick(config["trainer"])
     pl.seed_everything(settings.seed, workers=True, verbose=False)
-    model = build_node(config, "model")
-    data = build_node(config, "dataset")
+    model = instantiate(config, "model")
+    data = instantiate(config, "dataset")
     check_precision(model.settings, trainer.precision)
-    callbacks: list[Any] = list((build_node(config, "callbacks") or {}).values())
+    callbacks: list[Any] = list((instantiate(config, "callbacks") or {}).values())
     if not trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     run_dir, resumed = Path(settings.run_dir), settings.resume.dir is not None
@@ -39,11 +39,11 @@ def build(invocation: Invocation) -> Experiment:
         model=model,
         data=data,
         trainer=partial(
-            build_node, config, "trainer", strategy=strategy(config["trainer"]["strategy"])
+            instantiate, config, "trainer", strategy=strategy(config["trainer"]["strategy"])
         ),
         run_dir=run_dir,
         callbacks=callbacks,
-        loggers=list((build_node(config, "logger") or {}).values()),
+        loggers=list((instantiate(config, "logger") or {}).values()),
         ckpt=settings.ckpt,
         resuming=resumed or (restarted() and last_checkpoint(run_dir).is_file()),
         fallback=settings.resume.fallback,

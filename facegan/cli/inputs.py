@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 import facegan
-from facegan.cli.conf import build
+from facegan.cli.conf import instantiate
 from facegan.errors import InputError
 from facegan.run_dir import checkpoint_file
 
@@ -31,7 +31,7 @@ def build_data(cfg: DictConfig, settings: Any) -> Any:
             raise InputError(
                 f"The network was trained with dataset.{key}={trained}, not {asked}: leave it out."
             )
-    return build(cfg, "dataset", image_size=settings.image_size, channels=settings.channels)
+    return instantiate(cfg, "dataset", image_size=settings.image_size, channels=settings.channels)
 
 
 def image_shape(cfg: DictConfig, instead: str) -> DictConfig:
@@ -59,7 +59,7 @@ def pictures_in(root: object, cfg: DictConfig, settings: Any, name: str) -> Any:
         "channels": settings.channels,
         "max_bad_fraction": cfg.dataset.get("max_bad_fraction", 0.01),
     }
-    return build({"folder": folder}, "folder")
+    return instantiate({"folder": folder}, "folder")
 
 
 def out_dir(cfg: DictConfig, default: Path) -> Path:

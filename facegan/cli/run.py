@@ -24,7 +24,7 @@ from facegan.cli.process_state import arguments_for_hydra, quiet, restored
 from facegan.cli.sweep import concluded, in_sweep, note_failure
 from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError
 from facegan.launch.environment import is_local_rank_zero, rank, started
-from facegan.launch.processes import PEERS_LOST, report
+from facegan.launch.processes import PEERS_LOST, report_failure
 from facegan.quoting import with_quoted_paths
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def run_worker(task: Callable[[Invocation], Any], invocation: Invocation) -> Non
     except RuntimeError as error:
         if not re.search("gloo|nccl|TCPStore|Connection (closed|reset)", str(error), re.IGNORECASE):
             raise
-        report(shortened(error), PEERS_LOST)
+        report_failure(shortened(error), PEERS_LOST)
         sys.exit(PEERS_LOST)  # another process has died, mostly: the parent knows
     finally:
         full_error.reset(token)
@@ -147,7 +147,7 @@ def _is_expected(error: Exception) -> bool:
 def _exit(error: Exception, sentence: str, say: Callable[[str], object] | None) -> NoReturn:
     status = error.exit_code if isinstance(error, FaceganError) else InputError.exit_code
     if say is None:
-        report(sentence, status)
+        report_failure(sentence, status)
     elif rank() == 0:  # the other processes of a machine would repeat it
         print(file=sys.stderr)  # below a progress bar
         say(sentence)

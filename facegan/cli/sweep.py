@@ -65,12 +65,12 @@ def concluded() -> Iterator[None]:
         yield
     except BaseException as error:
         with contextlib.suppress(Exception):  # the reason of the end matters more
-            conclude(_directory.get())
+            conclude_sweep(_directory.get())
         if isinstance(error, Exception):
             raise_if_no_job_succeeded(error, _directory.get())
         raise
     else:
-        conclude(_directory.get())
+        conclude_sweep(_directory.get())
     finally:
         _directory.reset(token)
 
@@ -106,7 +106,7 @@ def raise_if_no_job_succeeded(error: Exception, directory: Path | None) -> None:
         raise InputError(f"None of the sweep's {len(errors)} jobs succeeded: {errors[0]}") from None
 
 
-def conclude(directory: Path | None) -> None:
+def conclude_sweep(directory: Path | None) -> None:
     """Write the leaderboard of a sweep whose first job has started."""
     if (
         rank() == 0

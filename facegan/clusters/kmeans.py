@@ -12,7 +12,7 @@ from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_argmin
 from facegan.errors import InputError
 
 MINI_BATCH_FROM = 50_000  # more points than this are clustered in mini-batches
-BATCH = 4096  # points per mini-batch
+MINI_BATCH = 4096  # points per mini-batch
 RESTARTS = 10  # of k-means++; the run with the smallest inertia is kept
 
 
@@ -63,7 +63,7 @@ def k_means(
     if previous is not None:
         options |= {"init": _means(points, previous, k), "n_init": 1}
     if len(points) > MINI_BATCH_FROM:
-        model = MiniBatchKMeans(k, batch_size=BATCH, **options)
+        model = MiniBatchKMeans(k, batch_size=MINI_BATCH, **options)
     else:
         model = KMeans(k, **options)
     with warnings.catch_warnings():

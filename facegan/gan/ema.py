@@ -11,7 +11,7 @@ from facegan.gan.latents import sample_latents
 from facegan.networks.batch_norm import evaluating, recalibrate_batch_norm
 from facegan.seeds import CALIBRATION, mix_seed
 
-BLOCK = 64  # latents that are passed through the network at a time
+CHUNK = 64  # latents that are passed through the network at a time
 CALIBRATION_BLOCKS = 16
 
 
@@ -41,8 +41,8 @@ def update_average(average: nn.Module, network: nn.Module, beta: float) -> None:
 
 def calibrate(network: nn.Module, latent_dim: int, seed: int, device: torch.device) -> None:
     """Measure the network's BatchNorm statistics on 1024 latents that follow from ``seed``."""
-    z = sample_latents(BLOCK * CALIBRATION_BLOCKS, latent_dim, mix_seed(seed, CALIBRATION))
-    recalibrate_batch_norm(network, z.to(device).split(BLOCK))
+    z = sample_latents(CHUNK * CALIBRATION_BLOCKS, latent_dim, mix_seed(seed, CALIBRATION))
+    recalibrate_batch_norm(network, z.to(device).split(CHUNK))
 
 
 def generate(network: nn.Module, z: Tensor) -> Tensor:
@@ -52,5 +52,5 @@ def generate(network: nn.Module, z: Tensor) -> Tensor:
     the network always gets 64 latents, padded with zeros.
     """
     with evaluating(network):
-        blocks = [network(F.pad(part, (0, 0, 0, BLOCK - len(part)))) for part in z.split(BLOCK)]
+        blocks = [network(F.pad(part, (0, 0, 0, CHUNK - len(part)))) for part in z.split(CHUNK)]
     return torch.cat(blocks)[: len(z)]

@@ -17,7 +17,7 @@ from facegan.gan.divergence import Divergence
 from facegan.gan.ema import average_of, calibrate, decay, generate, update_average
 from facegan.gan.latents import sample_latents
 from facegan.gan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradient_norm
-from facegan.gan.settings import METRICS, GANSettings
+from facegan.gan.settings import STEP_METRICS, GANSettings
 from facegan.lightning_internals import count_optimizer_steps, step_number
 from facegan.networks import BACKBONES
 from facegan.seeds import mix_seed
@@ -99,7 +99,7 @@ class GAN(pl.LightningModule):
         penalise = trainer.global_step // 2 % s.penalty_every == 0
         update = self._update_networks if self._graphed is None else self._graphed
         metrics = update(real, labels, batches=self._accumulated, step=step, penalise=penalise)
-        self._metrics = dict(zip(METRICS, metrics, strict=True))
+        self._metrics = dict(zip(STEP_METRICS, metrics, strict=True))
 
         new_images = len(real) * trainer.world_size
         self.images_seen += new_images
@@ -132,7 +132,7 @@ class GAN(pl.LightningModule):
     def _update_networks(
         self, real: Tensor, labels: Tensor, *, batches: int = 1, step: bool, penalise: bool
     ) -> Tensor:
-        """Both half-steps; returns ``METRICS`` (4,). It must be fit for a CUDA graph.
+        """Both half-steps; returns ``STEP_METRICS`` (4,). It must be fit for a CUDA graph.
 
         ``batches``: accumulated since the last update, with this one. ``labels`` are there for
         conditional networks; unconditional ones do not use them.

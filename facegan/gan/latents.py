@@ -9,7 +9,7 @@ from torch import Tensor
 from facegan.seeds import mix_seed
 from facegan.settings import Count, checked
 
-BLOCK = 64  # latents drawn from one random stream
+STREAM_LENGTH = 64  # latents drawn from one random stream
 
 
 def sample_latents(
@@ -30,16 +30,16 @@ def sample_latents(
     checked("n", count, Count)
     if truncation is not None:
         checked("truncation", truncation, Annotated[float, Field(ge=0.01, allow_inf_nan=False)])
-    first, last = start // BLOCK, (start + count - 1) // BLOCK
+    first, last = start // STREAM_LENGTH, (start + count - 1) // STREAM_LENGTH
     blocks = []
     for number in range(first, last + 1):
         # Different (seed, number) pairs must not share a stream: both are mixed into one seed.
         generator = torch.Generator().manual_seed(mix_seed(seed, number))
-        block = torch.empty(BLOCK, latent_dim)
+        block = torch.empty(STREAM_LENGTH, latent_dim)
         if truncation is None:
             block.normal_(generator=generator)
         else:
             torch.nn.init.trunc_normal_(block, a=-truncation, b=truncation, generator=generator)
         blocks.append(block)
-    offset = start - first * BLOCK
+    offset = start - first * STREAM_LENGTH
     return torch.cat(blocks)[offset : offset + count]

@@ -20,7 +20,7 @@ from facegan.pictures.sheets import SHEET, grid, picture, save_png
 
 log = logging.getLogger(__name__)
 
-GRID = 64  # pictures in grid.png, at most
+GRID_IMAGES = 64  # pictures in grid.png, at most
 
 
 def write_samples(gan: GAN, settings: SampleSettings, out: Path) -> None:
@@ -48,7 +48,7 @@ def _batches(gan: GAN, settings: SampleSettings) -> Iterator[Tensor]:
 
 
 def _write_pngs(gan: GAN, settings: SampleSettings, out: Path) -> Tensor:
-    """``000000.png`` and on; returns the first GRID images."""
+    """``000000.png`` and on; returns the first GRID_IMAGES images."""
     digits = max(6, len(str(settings.n - 1)))
     numbered = (path for path in out.glob("*.png") if re.fullmatch(r"\d+", path.stem))
     if stale := sum(int(path.stem) >= settings.n for path in numbered):
@@ -58,7 +58,7 @@ def _write_pngs(gan: GAN, settings: SampleSettings, out: Path) -> Tensor:
     for batch in _batches(gan, settings):
         for image in batch:
             save_png(picture(image), out / f"{number:0{digits}d}.png")
-            if number < GRID:
+            if number < GRID_IMAGES:
                 first.append(image)
             number += 1
     return torch.stack(first)
@@ -78,5 +78,5 @@ def _write_npz(gan: GAN, settings: SampleSettings, out: Path) -> Tensor:
         npy.write_array_header_1_0(file, header)
         for batch in _batches(gan, settings):
             file.write(batch.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
-            first.extend(batch[: GRID - len(first)])
+            first.extend(batch[: GRID_IMAGES - len(first)])
     return torch.stack(first)

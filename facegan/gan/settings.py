@@ -12,8 +12,8 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = Annotated[
     tuple[Beta, Beta], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
 ]
-METRICS = ("loss/d", "loss/g", "score/real", "score/fake")  # of every batch
-BETAS = "two numbers from 0 to below 1, like [0.5,0.999]"
+STEP_METRICS = ("loss/d", "loss/g", "score/real", "score/fake")  # of every batch
+BETAS_FORM = "two numbers from 0 to below 1, like [0.5,0.999]"
 
 
 class GANSettings(Settings):
@@ -54,8 +54,8 @@ class GANSettings(Settings):
     )
     lr_g: float = setting(2e-4, "the generator's learning rate", gt=0)
     lr_d: float = setting(2e-4, "the discriminator's learning rate", gt=0)
-    betas_g: Betas = setting((0.5, 0.999), "the generator's Adam coefficients", form=BETAS)
-    betas_d: Betas = setting((0.5, 0.999), "the discriminator's Adam coefficients", form=BETAS)
+    betas_g: Betas = setting((0.5, 0.999), "the generator's Adam coefficients", form=BETAS_FORM)
+    betas_d: Betas = setting((0.5, 0.999), "the discriminator's Adam coefficients", form=BETAS_FORM)
     accumulate: Count = setting(1, "batches per update")
     clip: Annotated[float, Field(gt=0)] | None = setting(
         None, "largest gradient norm of each network; null: no clipping"

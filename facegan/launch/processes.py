@@ -163,7 +163,7 @@ def configuration() -> str | None:
     return Path(os.environ[JOB], "configuration.yaml").read_text(encoding="utf-8")
 
 
-def report(sentence: str, status: int) -> None:
+def report_failure(sentence: str, status: int) -> None:
     """Tell the parent why this rank is about to exit with ``status``."""
     path = Path(os.environ[JOB], f"{os.environ['LOCAL_RANK']}.json")
     write_json(path, {"sentence": sentence, "status": status})

@@ -30,4 +30,4 @@ class FeatureDiscriminator(Protocol):
 
 Backbone = Callable[[Any], tuple[nn.Module, nn.Module]]
 
-BACKBONES: dict[str, Backbone] = {"dcgan": dcgan.build}
+BACKBONES: dict[str, Backbone] = {"dcgan": dcgan.build_dcgan}

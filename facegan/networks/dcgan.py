@@ -168,7 +168,7 @@ class Discriminator(nn.Module):
         return torch.cat(features, dim=1)
 
 
-def build(settings: Any) -> tuple[Generator, Discriminator]:
+def build_dcgan(settings: Any) -> tuple[Generator, Discriminator]:
     """G and D of the settings of a GAN (:class:`facegan.gan.settings.GANSettings`)."""
     s = settings
     return (

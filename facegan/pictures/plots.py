@@ -15,7 +15,7 @@ from matplotlib.ticker import LogFormatter
 from PIL import Image
 
 DPI = 100
-GROUPS = 12  # groups coloured in a scatter plot
+COLOURED_GROUPS = 12  # groups coloured in a scatter plot
 
 
 def margin_of_share(share: np.ndarray, n: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def _printable(name: object) -> str:
 def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image:
     """Points (N, 2), one panel per title, coloured by its values (N,) with a legend.
 
-    Only the ``GROUPS`` most frequent values have a colour; other points are grey.
+    Only the ``COLOURED_GROUPS`` most frequent values have a colour; other points are grey.
     """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -58,7 +58,7 @@ def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image
         axis.set_axis_off()
     for axis, (title, values) in zip(axes.flat, panels.items(), strict=False):
         groups, sizes = np.unique(values, return_counts=True)
-        shown = sorted(groups[np.argsort(-sizes, kind="stable")][:GROUPS])
+        shown = sorted(groups[np.argsort(-sizes, kind="stable")][:COLOURED_GROUPS])
         axis.scatter(*points.T, s=4, color="lightgrey")
         for number, group in enumerate(shown):
             colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"

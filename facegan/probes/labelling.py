@@ -66,5 +66,5 @@ def _label(network: Classifier, names: Sequence[str], images_of: Images, out: Pa
     ]
     write_csv(out / "labels.csv", ["name", *heads], rows)
     real = network.seen_prevalence.cpu().numpy()
-    report.prevalence(heads, predicted, real, settings.prevalence, out)
+    report.write_prevalence(heads, predicted, real, settings.prevalence, out)
     return predicted

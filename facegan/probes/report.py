@@ -10,7 +10,7 @@ import numpy as np
 from facegan.files import write_csv, write_json
 from facegan.pictures import plots
 from facegan.pictures.sheets import save_png
-from facegan.probes.scores import METRICS, Scores
+from facegan.probes.scores import PROBE_METRICS, Scores
 from facegan.probes.task import Problem
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,9 @@ def write_scores(
     ]
     write_csv(out / "scores.csv", list(rows[0]), rows)
     write_json(out / "scores.json", {**facts, "scores": rows})
-    lines = [f"{'':<16}" + "".join(f"{metric.replace('_', ' '):>24}" for metric in METRICS)]
+    lines = [f"{'':<16}" + "".join(f"{metric.replace('_', ' '):>24}" for metric in PROBE_METRICS)]
     lines += [
-        f"{reads:<16}" + "".join(f"{overall(labels)[metric]!s:>24}" for metric in METRICS)
+        f"{reads:<16}" + "".join(f"{overall(labels)[metric]!s:>24}" for metric in PROBE_METRICS)
         for reads, labels in results.items()
     ]
     count = len(next(iter(results.values())))
@@ -115,14 +115,14 @@ def draw_curve(rows: Sequence[Mapping[str, float]], out: Path) -> None:
     nmi = {name: [row[name] for row in rows] for name in rows[0] if name.startswith("nmi/")}
     highest = sorted(nmi, key=lambda name: -nmi[name][-1])[:10]
     panels: dict[str, dict[str, list[float]]] = {
-        "probe": {metric: [row[metric] for row in rows] for metric in METRICS},
+        "probe": {metric: [row[metric] for row in rows] for metric in PROBE_METRICS},
         "NMI of ten clusters with": {name.removeprefix("nmi/"): nmi[name] for name in highest},
     }
     picture = plots.curves([row["images_seen"] for row in rows], panels)
     save_png(picture, out / "curve.png")
 
 
-def prevalence(
+def write_prevalence(
     heads: Sequence[str],
     predicted: np.ndarray,
     real: np.ndarray,

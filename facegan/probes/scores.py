@@ -20,7 +20,7 @@ class Score:
 
 
 Scores = dict[str, Score]  # by metric
-METRICS = ("accuracy", "balanced_accuracy", "average_precision")
+PROBE_METRICS = ("accuracy", "balanced_accuracy", "average_precision")
 
 
 def score(

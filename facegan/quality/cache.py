@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facegan.files import replacing
 
-FORMAT = 2  # raised when images are read in another way: older files are not found then
+CACHE_FORMAT = 2  # raised when images are read in another way: older files are not found then
 MEMORY = 512 * 2**20  # bytes of vectors held at most
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class VectorCache:
         """The file for ``rows``, in this order."""
         identity = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:12]
         suffix = "-mirrored" if mirrored else ""
-        return self._directory / f"{self._extractor}-{identity}-{FORMAT}{suffix}.npy"
+        return self._directory / f"{self._extractor}-{identity}-{CACHE_FORMAT}{suffix}.npy"
 
     def load(self, rows: np.ndarray, mirrored: bool = False) -> Tensor | None:
         """The vectors of ``rows``; ``None`` if they are not kept, or their file is damaged."""

@@ -99,7 +99,7 @@ def compare(
     log.info(
         "%s, the same latents for both:\n%s\nErrors are of the choice of images alone: the same "
         "training with another seed mostly differs by more.\nEverything is in %s",
-        *(evaluation.sizes(reference, first), table(found, names), out),
+        *(evaluation.sizes(reference, first), comparison_table(found, names), out),
     )
     return found
 
@@ -119,7 +119,7 @@ def expect_comparable(first: Candidate, second: Candidate) -> None:
         )
 
 
-def table(found: dict[str, Difference], names: tuple[str, str]) -> str:
+def comparison_table(found: dict[str, Difference], names: tuple[str, str]) -> str:
     """One line per score."""
     first, second = names
     lines = [f"  {'':<24}{first:>14}{second:>14}{'difference':>20}"]

@@ -96,7 +96,7 @@ def evaluate(reference: ReferenceSet, candidate: Candidate, out: Path) -> Qualit
     """
     expect_writable(out)
     result = measure(reference, candidate, out)
-    log.info("%s:\n%s", sizes(reference, candidate), report.table(result.scores))
+    log.info("%s:\n%s", sizes(reference, candidate), report.score_table(result.scores))
     log.info("Everything is in %s", out)
     return result
 

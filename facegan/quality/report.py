@@ -26,7 +26,7 @@ SUSPECTS = 12  # images in nearest.png
 PAIRS = 16  # latents in comparison.png
 
 
-def table(scores: Mapping[str, QualityScore]) -> str:
+def score_table(scores: Mapping[str, QualityScore]) -> str:
     """One line per score."""
     return "\n".join(f"  {name:<24}{_in_words(score)}" for name, score in scores.items())
 
@@ -61,7 +61,7 @@ def write(
         save_png(picture, out / "nearest.png")
     for score in result.scores.values():
         if isinstance(score, PrevalenceScore):
-            save_png(prevalence(score), out / "prevalence.png")
+            save_png(prevalence_chart(score), out / "prevalence.png")
 
 
 def samples(images_of: Images, numbers: np.ndarray) -> Image.Image:
@@ -86,7 +86,7 @@ def nearest(
     )
 
 
-def prevalence(score: PrevalenceScore) -> Image.Image:
+def prevalence_chart(score: PrevalenceScore) -> Image.Image:
     """Share of generated images with each label (95 % intervals), beside that of real ones."""
     generated = np.array([shares["generated"] for shares in score.labels.values()])
     real = [shares["real"] for shares in score.labels.values()]

@@ -16,7 +16,7 @@ from facegan.quality.metrics.memorization import Memorization
 from facegan.quality.metrics.sliced import patches, pyramid, sliced_wasserstein
 from facegan.quality.metrics.uncertainty import GROUPS, Estimate, groups, mean_estimate
 
-ROWS = 4096  # vectors converted to float64 at a time
+MOMENT_ROWS = 4096  # vectors converted to float64 at a time
 MAX_SUBSET = 1000  # images in a subset of the kernel distance, unless set
 
 
@@ -95,8 +95,8 @@ class QualityResult:
 
 def frechet_score(real: Tensor, generated: Tensor) -> QualityScore:
     """Fréchet distance of vectors (N, d) and (M, d)."""
-    reference = moments(real.split(ROWS))
-    value = frechet_distance(reference, moments(generated.split(ROWS)))
+    reference = moments(real.split(MOMENT_ROWS))
+    value = frechet_distance(reference, moments(generated.split(MOMENT_ROWS)))
     count = len(generated)
     if count - count // GROUPS <= generated.shape[1] + 1:  # too few without a tenth
         return QualityScore(Estimate(value), count)

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.cli import resume
-from facegan.cli.conf import CONF_DIR, build
+from facegan.cli.conf import CONF_DIR, instantiate
 from facegan.cli.overrides import parsed
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError
@@ -42,10 +42,10 @@ def test_every_option_of_every_group_composes_and_builds(option: str):
     cfg = compose(option, "trainer.accelerator=cpu", "trainer.devices=1", *narrow)
     OmegaConf.resolve(cfg)
     for key in ("model", "dataset"):
-        build(cfg, key)
-    callbacks = list((build(cfg, "callbacks") or {}).values())
-    build(cfg, "logger")
-    trainer = build(cfg, "trainer", callbacks=callbacks, logger=False)
+        instantiate(cfg, key)
+    callbacks = list((instantiate(cfg, "callbacks") or {}).values())
+    instantiate(cfg, "logger")
+    trainer = instantiate(cfg, "trainer", callbacks=callbacks, logger=False)
     assert trainer.max_epochs in (cfg.trainer.max_epochs, 1)  # 1: debug=fdr
 
 
@@ -179,7 +179,7 @@ def test_help_needs_no_torch(module: str):
 def test_a_node_that_cannot_be_built_is_named():
     cfg = compose("+model.colour=red")
     with pytest.raises(InputError, match=r"model\.colour"):
-        build(cfg, "model")
+        instantiate(cfg, "model")
 
 
 def save_run(directory: Path) -> None:

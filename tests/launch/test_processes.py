@@ -18,7 +18,7 @@ RANK = """
 import os, pathlib, signal, sys, time
 if "FACEGAN_JOB" in os.environ:
     rank = int(os.environ["LOCAL_RANK"])
-    from facegan.launch.processes import report
+    from facegan.launch.processes import report_failure
     here = pathlib.Path({directory!r})
     exec({body!r})
     os._exit(0)
@@ -57,7 +57,7 @@ def leave(signum, frame):
     if rank == 0:
         time.sleep({seconds})
         (here / "uploaded").touch()
-    report("Stopped.", 143)
+    report_failure("Stopped.", 143)
     os._exit(143)
 signal.signal(signal.SIGTERM, leave)
 (here / f"ready{{rank}}").touch()
@@ -83,21 +83,21 @@ def test_after_a_second_signal_it_does_not(ranks, tmp_path: Path):
 
 
 def test_the_sentence_and_status_of_a_rank_are_raised(ranks):
-    body = "if rank == 1: report('model.k is wrong.', 2); os._exit(2)\ntime.sleep(60)"
+    body = "if rank == 1: report_failure('model.k is wrong.', 2); os._exit(2)\ntime.sleep(60)"
     with pytest.raises(InputError, match=r"^model\.k is wrong\.$"):
         ranks(body)
 
 
 def test_a_failure_explains_more_than_lost_peers(ranks):
     body = f"""
-if rank == 0: report('connection reset', {PEERS_LOST}); os._exit({PEERS_LOST})
-report('The disk is full.', 1); os._exit(1)"""
+if rank == 0: report_failure('connection reset', {PEERS_LOST}); os._exit({PEERS_LOST})
+report_failure('The disk is full.', 1); os._exit(1)"""
     with pytest.raises(Exception, match=r"^The disk is full\.$"):
         ranks(body)
 
 
 def test_lost_peers_without_a_reason_are_reported(ranks):
-    body = f"report('connection reset', {PEERS_LOST}); os._exit({PEERS_LOST})"
+    body = f"report_failure('connection reset', {PEERS_LOST}); os._exit({PEERS_LOST})"
     with pytest.raises(RankError, match="2 processes could not reach each other: connection reset"):
         ranks(body)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from facegan.files import read_csv
 from facegan.probes import report
-from facegan.probes.scores import METRICS, Score, Scores
+from facegan.probes.scores import PROBE_METRICS, Score, Scores
 from facegan.probes.task import Problem
 
 BLUE, ORANGE, GREEN = (31, 119, 180), (255, 127, 14), (44, 160, 44)  # of the first three series
@@ -21,7 +21,7 @@ def count(path: Path, colour: tuple[int, int, int]) -> int:
 
 
 def scores(value: float) -> Scores:
-    return {metric: Score(value, value - 0.1, value + 0.1) for metric in METRICS}
+    return {metric: Score(value, value - 0.1, value + 0.1) for metric in PROBE_METRICS}
 
 
 def test_a_series_for_each_of_what_is_read_and_a_row_for_each_label(tmp_path: Path):
@@ -96,7 +96,7 @@ def test_a_curve_shows_metrics_and_the_labels_with_the_highest_nmi(
     report.write_curve(rows, tmp_path)
     report.draw_curve(rows, tmp_path)
     probe, nmi = shown.values()
-    assert list(probe) == list(METRICS)
+    assert list(probe) == list(PROBE_METRICS)
     assert list(nmi) == [str(number) for number in reversed(range(2, 12))]
     assert count(tmp_path / "curve.png", BLUE) > 100
     assert len(read_csv(tmp_path / "curve.csv")) == 2
@@ -104,7 +104,7 @@ def test_a_curve_shows_metrics_and_the_labels_with_the_highest_nmi(
 
 def test_prevalence_shows_pictures_beside_real_images(tmp_path: Path):
     predicted = np.array([[1, 0]] * 3 + [[0, 0]], bool)
-    report.prevalence(["a", "b"], predicted, np.array([0.5, 0.25]), [0.4, 0.2], tmp_path)
+    report.write_prevalence(["a", "b"], predicted, np.array([0.5, 0.25]), [0.4, 0.2], tmp_path)
     first, second = read_csv(tmp_path / "prevalence.csv")
     assert (first["pictures"], first["real"], first["labelled"]) == ("0.7500", "0.5000", "0.4000")
     assert float(first["margin"]) == pytest.approx(1.96 * (0.75 * 0.25 / 4) ** 0.5, abs=1e-4)

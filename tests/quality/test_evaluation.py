@@ -82,7 +82,7 @@ def test_copies_are_shown_above_what_they_repeat(tmp_path: Path):
 def test_labels_are_drawn(tmp_path: Path):
     def drawn(share: float) -> np.ndarray:
         shares = {"Smiling": {"real": 0.5, "generated": share}}
-        return np.asarray(report.prevalence(PrevalenceScore(Estimate(0.1), 100, shares)))
+        return np.asarray(report.prevalence_chart(PrevalenceScore(Estimate(0.1), 100, shares)))
 
     low, high = drawn(0.1), drawn(0.9)
     assert low.std() > 0
@@ -94,7 +94,7 @@ def test_the_table_says_what_a_number_alone_does_not():
         "Smiling": {"real": 0.5, "generated": 0.4},
         "Male": {"real": 0.4, "generated": 0.1},
     }
-    table = report.table(
+    table = report.score_table(
         {
             "copies_pixels": CopiesScore(Estimate(0.25), 100, 1e-9, True),
             "msssim": SimilarityScore(Estimate(0.5), 100, 0.25),

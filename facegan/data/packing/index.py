@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from facegan.data.packing.source import FORMAT
+from facegan.data.packing.source import STORE_FORMAT
 from facegan.files import replacing
 
 
@@ -33,7 +33,9 @@ class Index:
         self.fingerprint: Any = None
         if content is None:
             return
-        key = hashlib.sha256(json.dumps([FORMAT, content], sort_keys=True).encode()).hexdigest()
+        key = hashlib.sha256(
+            json.dumps([STORE_FORMAT, content], sort_keys=True).encode()
+        ).hexdigest()
         self.path = self.data_dir / ".index" / f"{key[:16]}.json"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # record() replaces it
             entry = json.loads(self.path.read_text("utf-8"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from facegan.data.packing.parallel import RowReader
 
-FORMAT = 1  # part of the key: raise it when the same source is to give other bytes
+STORE_FORMAT = 1  # part of the key: raise it when the same source is to give other bytes
 SPLITS = ("train", "val", "test")
 
 
@@ -51,7 +51,7 @@ class Source:
         """Name of the store's directory: a hash of the content, not of where it is stored."""
         digest = hashlib.sha256()
         identities = None if self.identities is None else self.identities.astype("<i8").tobytes()
-        facts = [FORMAT, self.channels, self.label_names, self.class_names, self.settings]
+        facts = [STORE_FORMAT, self.channels, self.label_names, self.class_names, self.settings]
         digest.update(json.dumps([*facts, identities is None], sort_keys=True).encode())
         digest.update("\0".join(self.names).encode("utf-8", "surrogateescape"))
         digest.update(self.labels.astype("<i4").tobytes())

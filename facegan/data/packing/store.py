@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from facegan import __version__
 from facegan.data.packing import parallel
-from facegan.data.packing.source import FORMAT, SPLITS, Source
+from facegan.data.packing.source import SPLITS, STORE_FORMAT, Source
 from facegan.errors import InputError
 from facegan.files import alone
 
@@ -171,7 +171,8 @@ def _build(source: Source, path: Path, max_bad_fraction: float, processes: int |
         meta = {
             "source": source.name,
             "origin": source.origin,
-            "made": f"by facegan {__version__} (store format {FORMAT}, Pillow {pillow_version})",
+            "made": f"by facegan {__version__} "
+            f"(store format {STORE_FORMAT}, Pillow {pillow_version})",
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "images": [int(good.sum()), *shape],
             "settings": source.settings,

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 KAGGLE = "jessicali9530/celeba-dataset/versions/2"  # a fixed version is found again offline
 TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
-ENDINGS = (".txt", ".csv")
+TABLE_ENDINGS = (".txt", ".csv")
 
 Listing = tuple[list[str], dict[str, np.ndarray]]  # names, and columns about them
 
@@ -64,7 +64,7 @@ class Found:
     def table(self, stem: str) -> Table | None:
         """The annotation file ``stem``.txt or .csv; ``None`` if neither exists."""
         for place in self.annotations:
-            for path in (place / f"{stem}{ending}" for ending in ENDINGS):
+            for path in (place / f"{stem}{ending}" for ending in TABLE_ENDINGS):
                 if path.is_file():
                     return _parse(path)
         return None
@@ -133,7 +133,7 @@ def fingerprint(root: Path) -> list[Any] | None:
         if zipped is None and (layout.archive.exists() or any(map(_has_pictures, layout.folders))):
             zipped = zipfile.is_zipfile(layout.archive)
         tables = [place / f"{stem}{end}" for place in layout.annotations
-                  for stem in TABLES for end in ENDINGS]  # fmt: skip
+                  for stem in TABLES for end in TABLE_ENDINGS]  # fmt: skip
         paths += [layout.archive, *layout.folders, *tables]
     if not zipped:
         return None

@@ -15,7 +15,7 @@ from facegan.data.settings import FolderSettings
 from facegan.errors import InputError
 from facegan.pictures.sheets import SHEET
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
@@ -56,7 +56,7 @@ class Folder(ImageDataModule):
         found = sorted(_pictures(root))
         if not found:
             raise InputError(
-                f"{root} has no pictures ({', '.join(ENDINGS)}) in it or below; "
+                f"{root} has no pictures ({', '.join(PICTURE_ENDINGS)}) in it or below; "
                 "set dataset.root to a directory that has."
             )
         names = [name for name, _, _ in found]
@@ -116,7 +116,7 @@ def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:
             path = Path(folder, name)
             if name == SHEET or name.startswith("."):
                 continue
-            if path.suffix.lower() in ENDINGS and path.is_file():
+            if path.suffix.lower() in PICTURE_ENDINGS and path.is_file():
                 status = path.stat()
                 yield path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns
 

@@ -7,7 +7,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from facegan.quality.metrics.uncertainty import Estimate, group_mean_estimate, groups
 
 KERNEL = 11  # pixels
-BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from the finest scale (Wang et al. 2003)
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from the finest scale (Wang et al. 2003)
 
 
 def inception_score(logits: Tensor) -> Estimate:
@@ -33,9 +33,9 @@ def pair_similarities(images: Tensor) -> Tensor:
     scales = 1
     size = images.shape[-1]
     # torchmetrics raises for images that do not meet the second condition.
-    while scales < len(BETAS) and min(size // 2**scales, size // scales**2) >= KERNEL:
+    while scales < len(SCALE_WEIGHTS) and min(size // 2**scales, size // scales**2) >= KERNEL:
         scales += 1
-    betas = tuple(beta / sum(BETAS[:scales]) for beta in BETAS[:scales])
+    betas = tuple(beta / sum(SCALE_WEIGHTS[:scales]) for beta in SCALE_WEIGHTS[:scales])
     shown = (images.float() + 1) / 2
     even = len(images) // 2 * 2
     found = [

@@ -10,7 +10,7 @@ from torch import Tensor
 from facegan.errors import InputError
 from facegan.quality.metrics.uncertainty import GROUPS, Estimate, group_numbers, mean_estimate
 
-ROWS = 1024  # of distances held at a time
+DISTANCE_ROWS = 1024  # of distances held at a time
 
 
 def manifold(
@@ -34,8 +34,8 @@ def manifold(
     within_real = torch.zeros(len(generated), dtype=torch.bool)
     reaching = torch.zeros(len(generated))
     recalled, covered = torch.zeros(2, len(real), GROUPS, dtype=torch.bool)  # by which tenths
-    for start in range(0, len(generated), ROWS):
-        part = slice(start, start + ROWS)
+    for start in range(0, len(generated), DISTANCE_ROWS):
+        part = slice(start, start + DISTANCE_ROWS)
         gaps = torch.cdist(generated[part], real)
         within_real[part] = (gaps <= reach_real).any(1)
         near = gaps <= reach_real_density
@@ -77,7 +77,7 @@ def expect_neighbours(images: int, most: int = 5) -> None:
 def _reach(points: Tensor, *counts: int) -> list[Tensor]:
     """For each of ``counts``: the distance (N,) to that neighbour, the point itself not counted."""
     found = []
-    for part in points.split(ROWS):
+    for part in points.split(DISTANCE_ROWS):
         nearest = torch.cdist(part, points).topk(max(counts) + 1, dim=1, largest=False).values
         found.append(nearest[:, list(counts)])
     return list(torch.cat(found).T)

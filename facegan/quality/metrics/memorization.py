@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from facegan.errors import InputError
 
-ROWS, BLOCK = 512, 8192  # of distances held at a time
+QUERY_ROWS, TRAIN_ROWS = 512, 8192  # of distances held at a time
 CANDIDATES = 8  # of a block, whose distances are computed exactly
 HELD_OUT = 2000  # held-out images at most
 SUSPICIOUS = 0.01  # share of held-out images with a ratio below the threshold
@@ -83,11 +83,11 @@ def _ratio(queries: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
     center = train.mean(0)  # matrix products round less near zero
     queries = (queries if queries.dim() == 3 else queries[:, None]) - center
     ratios, rows = [], []
-    for part in tqdm(queries.split(ROWS), "Searching for copies", leave=False, disable=None):
+    for part in tqdm(queries.split(QUERY_ROWS), "Searching for copies", leave=False, disable=None):
         gaps = torch.full((len(part), 2), torch.inf)
         where = torch.zeros(len(part), 2, dtype=torch.long)
-        for start in range(0, len(train), BLOCK):
-            block = train[start : start + BLOCK] - center
+        for start in range(0, len(train), TRAIN_ROWS):
+            block = train[start : start + TRAIN_ROWS] - center
             # Matrix products find the candidates; as their rounding hides distances near zero, the
             # candidates' are computed again without them.
             rough = torch.cdist(part.transpose(0, 1), block).amin(0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from facegan.errors import InputError
-from facegan.gan.settings import METRICS
+from facegan.gan.settings import STEP_METRICS
 from facegan.settings import Count, checked
 from facegan.training.callbacks.measurement import Measurement, was_measured
 from facegan.training.settings import ObjectiveSettings
@@ -73,8 +73,10 @@ def check_objective(objective: ObjectiveSettings, callbacks: Iterable[Any], need
     callbacks = list(callbacks)
     watched = needed or any(isinstance(c, EarlyStopping) for c in callbacks)
     metric, family = objective.metric, objective.metric.partition("/")[0]
-    if family in ("loss", "score") and metric not in METRICS:
-        raise InputError(f"objective.metric={metric} is not measured: {', '.join(METRICS)} are.")
+    if family in ("loss", "score") and metric not in STEP_METRICS:
+        raise InputError(
+            f"objective.metric={metric} is not measured: {', '.join(STEP_METRICS)} are."
+        )
     measuring = {callback.family for callback in callbacks if isinstance(callback, Measurement)}
     if watched and family in ("quality", "clusters") and family not in measuring:
         raise InputError(
