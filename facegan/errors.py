@@ -1,4 +1,4 @@
-"""Errors a user is meant to read: entry points print the sentence and exit, without a traceback."""
+"""Errors for users: a command prints the sentence and exits, without a traceback."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -29,16 +29,16 @@ class DivergedError(FaceganError):
 
 
 class WriteError(FaceganError):
-    """Something could not be written, for want of space or of permission."""
+    """A file could not be written: no space or no permission."""
 
 
-SIGNALS = [  # that ask a run to stop; SIGUSR1 is how SLURM announces the end of the time
+SIGNALS = [  # ask a run to stop; SLURM sends SIGUSR1 before the time limit
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 ]
 
 
 class InterruptedRun(FaceganError):  # noqa: N818  # a request, not an error
-    """A signal asked the command to stop: what it has saved, its sentence says."""
+    """A signal stopped the command; the message says what was saved."""
 
     def __init__(self, sentence: str, signum: int) -> None:
         super().__init__(sentence)
@@ -47,9 +47,9 @@ class InterruptedRun(FaceganError):  # noqa: N818  # a request, not an error
 
 @contextmanager
 def interruptible(state: Callable[[], str]) -> Iterator[None]:
-    """Around Lightning's ``fit``, which leaves by SystemExit: on Ctrl-C with 1, on SIGTERM with 0.
+    """Raise InterruptedRun where Lightning's ``fit`` exits: with 1 on Ctrl-C, with 0 on SIGTERM.
 
-    Raises InterruptedRun instead, with ``state()`` at the end of its sentence.
+    ``state()`` ends the sentence: what was saved.
     """
     try:
         yield
@@ -59,7 +59,7 @@ def interruptible(state: Callable[[], str]) -> Iterator[None]:
 
 
 def came_too_late(signum: int) -> InterruptedRun:
-    """Of a signal during the last evaluation: that run is done, but nothing is to follow it."""
+    """The run is complete, but a sweep must not continue: the signal came in the last epoch."""
     name = signal.Signals(signum).name
     return InterruptedRun(
         f"{name} came when the run had just had its last epoch: it is done.", signum

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import csv
 import io
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
-    """Write to the path this yields; it becomes ``path`` at the end, and vanishes on an error.
+    """Yield a temporary path that replaces ``path`` at the end and is deleted on an error.
 
-    It lies beside ``path``, since between disks a move is a copy that can be cut short. Missing
-    directories are made. ``shared``: several processes may write ``path`` at once; what one of them
-    leaves half made when it is killed then stays.
+    It is in the same directory, since a move between disks is a copy that can be cut short. Missing
+    parent directories are created. ``shared``: several processes may write ``path`` at once; the
+    temporary file of a killed process is then left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f".{os.getpid()}" if shared else ""
@@ -39,9 +39,9 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path`` while it is made; waits, and says so, while another process does.
+    """Hold a lock while ``path`` is prepared; waits, with a warning, while another process does.
 
-    The system releases it when the process ends, however it does.
+    The system releases the lock when the process ends in any way.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f".{path.name}.lock"))
@@ -57,7 +57,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def expect_writable(directory: Path) -> None:
-    """Make ``directory``; raises InputError, before any long work, where nothing can be written."""
+    """Create ``directory``; raises InputError if nothing can be written to it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=directory):
@@ -69,9 +69,9 @@ def expect_writable(directory: Path) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Rows as CSV with a header; what a row does not have stays empty.
+    """Write rows as CSV with a header; missing values stay empty.
 
-    Names of files that are no UTF-8 are written as they are.
+    File names that are not valid UTF-8 round-trip.
     """
     with replacing(path) as partial, _text(partial, "w") as file:
         writer = csv.DictWriter(file, columns)
@@ -80,9 +80,9 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The whole rows of a CSV file; none if there is no such file.
+    """Read the complete rows of a CSV file; an empty list if it does not exist.
 
-    A line that a killed process left cut short is dropped.
+    A last line that a killed process left incomplete is dropped.
     """
     if not path.is_file():
         return []
@@ -98,14 +98,14 @@ def _text(path: Path, mode: str) -> IO[str]:
 
 
 def append_csv(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row to a small CSV file, and the columns that it did not have yet."""
+    """Append a row to a small CSV file; new columns are added."""
     rows = [*read_csv(path), row]
-    columns = dict.fromkeys(column for known in rows for column in known)
+    columns = dict.fromkeys(column for each in rows for column in each)
     write_csv(path, list(columns), rows)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """``content`` as indented JSON; numbers that are none become null."""
+    """Write ``content`` as indented JSON; NaN and infinities become null."""
     content = _finite(content)
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ def mark_epoch_unfinished(checkpoint: dict[str, Any]) -> None:
 
 
 def restart_epoch(checkpoint: dict[str, Any]) -> None:
-    """Have a run that resumes from ``checkpoint`` begin the interrupted epoch anew."""
+    """Have a run that resumes from ``checkpoint`` restart the interrupted epoch."""
     batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
     batches.update(dict.fromkeys(batches, 0))
 

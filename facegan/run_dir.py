@@ -1,4 +1,4 @@
-"""Where things lie in a run directory, and who may write there."""
+"""The files of a run directory, and its lock."""
 
 import errno
 import shutil
@@ -16,7 +16,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def last_checkpoint(run_dir: str | Path) -> Path:
-    """The file that a run goes on from, and that is meant where a run directory is named."""
+    """The checkpoint a run resumes from; a run directory stands for it."""
     return Path(run_dir) / "checkpoints" / "last.ckpt"
 
 
@@ -72,7 +72,7 @@ def claimed(
     """
     run_dir = Path(run_dir)
     with reserved(run_dir, patience):
-        # A run killed before its first checkpoint has nothing to resume: it starts anew.
+        # A run killed before its first checkpoint has nothing to resume: it starts from scratch.
         last = last_checkpoint(run_dir)  # the best is written before it
         if not resuming and (last.exists() or (run_dir / RESULT).exists()):
             raise OccupiedError(
@@ -96,18 +96,18 @@ def is_new(run_dir: str | Path) -> bool:
 def discard(run_dir: str | Path) -> None:
     """Remove the directory of a new run that was refused before its first step.
 
-    Files of others beside ours keep it, as do links; the working directory stays.
+    It stays if it holds foreign files, is a link or is the working directory.
     """
     path = Path(run_dir)
-    ours = {".hydra", ".lock", "train.log", "hparams.yaml", "wandb", "tensorboard"}
+    own = {".hydra", ".lock", "train.log", "hparams.yaml", "wandb", "tensorboard"}
     if path.is_symlink() or path.resolve() == Path.cwd():
         return
-    if ours.issuperset(file.name for file in path.iterdir()):
+    if own.issuperset(file.name for file in path.iterdir()):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def run_dir_of(checkpoint: Path) -> Path:
-    """The directory that ``checkpoint``, a file or that directory itself, lies in."""
+    """The run directory of ``checkpoint``, a file in it or the directory itself."""
     if checkpoint.is_dir():
         return checkpoint
     parent = checkpoint.parent

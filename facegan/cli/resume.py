@@ -12,7 +12,7 @@ from facegan.run_dir import last_checkpoint, run_dir_of
 
 # These apply to a single command, or one job of a sweep, and are not inherited on resuming.
 ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
-OF_THE_SOURCE = {  # of certain data sets only: not inherited by a run that goes on with others
+OF_THE_SOURCE = {  # of a kind of data: not inherited when a run continues with other data
     f"dataset.{key}" for key in ("root", "download", "crop", "max_bad_fraction", "n", "draw_seed")
 }
 

@@ -96,7 +96,7 @@ def _job(
                 return task(cfg)
             except InterruptedRun as error:
                 _end_sweep(error)
-            except Exception as error:  # the sweep goes on with its other jobs
+            except Exception as error:  # the sweep continues with its other jobs
                 if _is_expected(error):
                     sentence = sentence_of(error, config_name, CONF_DIR, arguments)
                     log.error(sentence)

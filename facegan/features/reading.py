@@ -20,7 +20,7 @@ def calibrated(discriminator: nn.Module, images_of: Images, rows: np.ndarray) ->
     """A frozen copy of D whose BatchNorm statistics are measured on the first of real ``rows``.
 
     During training the statistics average over real and generated images alike; the authors of
-    DCGAN, too, measured them anew before reading features. D itself does not change.
+    DCGAN, too, measured them again before reading features. D itself does not change.
     """
     network = deepcopy(discriminator).requires_grad_(False).eval()
     first = rows[:CALIBRATION_IMAGES]

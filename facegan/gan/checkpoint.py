@@ -79,7 +79,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             last = last_checkpoint(run_dir)
             if Path(path).parent == last.parent and last.is_file():  # of a run, not in a data store
                 resume = assignment("resume", run_dir)
-                remedy = f"make room, and go on with {resume} from the last one, which is intact."
+                remedy = (
+                    f"make room, and continue from the last one with {resume}, which is intact."
+                )
             raise WriteError(
                 f"The checkpoint {path} cannot be written ({error.strerror}): {remedy}"
             ) from error

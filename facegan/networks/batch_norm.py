@@ -1,4 +1,4 @@
-"""BatchNorm: statistics shared by all processes, and measured anew for evaluation."""
+"""BatchNorm: statistics shared by all processes, or measured again for evaluation."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

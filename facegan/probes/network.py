@@ -44,7 +44,7 @@ def label_network(
     if settings.ckpt is not None:
         return _given(Path(settings.ckpt).expanduser(), task, data, device)
     data = _in_batches(data, min(settings.batch_size, task.train.stop))
-    # This text is hashed into the file's name: another wording would train every network anew.
+    # This text is hashed into the file's name: another wording would train every network again.
     made_from = (
         f"{data.store.path.name}, {len(task.rows):,} images, seed={seed}, "
         f"max_epochs={settings.max_epochs}, patience={settings.patience}, lr={settings.lr}, "

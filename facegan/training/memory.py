@@ -6,7 +6,7 @@ import ctypes
 def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory: each step allocates the same hundreds of MB again.
 
-    Without it every training step on a CPU faults its pages in anew, which costs up to a third
+    Without it every training step on a CPU faults its pages in again, which costs up to a third
     of its time. Other C libraries are left alone.
     """
     try:

@@ -69,7 +69,7 @@ class Store:
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise InputError(
                 f"The prepared data in {self.path} cannot be read ({error}); "
-                "delete that directory and run again to prepare it anew."
+                "delete that directory and run again to prepare it."
             ) from error
 
     def __len__(self) -> int:

@@ -29,7 +29,7 @@ class ResumePolicy(pl.Callback):
 
     Args:
         run_dir: directory of the run.
-        resumed: whether the run goes on in ``run_dir`` from its own checkpoint.
+        resumed: whether the run continues in ``run_dir`` from its own checkpoint.
         record: called when training starts, to save the run's settings.
     """
 
@@ -56,7 +56,10 @@ class ResumePolicy(pl.Callback):
             if isinstance(callback, Quality)
         )
         if self.resumed and not comparable and trainer.is_global_zero:
-            log.warning("Quality is measured in another way than before: the best starts anew.")
+            log.warning(
+                "Quality is measured in another way than before: the best checkpoint is chosen "
+                "from this epoch on."
+            )
         for callback in callbacks:
             metric = _watched_metric(callback)
             if metric is None or callback.state_key not in states:

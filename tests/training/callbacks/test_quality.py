@@ -130,7 +130,7 @@ def test_scores_by_another_ruler_are_not_compared(train: Train, tmp_path: Path):
     options = ["quality.n=30", "trainer.max_epochs=2", "model.lr_g=0.5"]
     status, output = train(f"resume={tmp_path}/run", *options)
     assert status == 0, output
-    assert "measured in another way than before: the best starts anew" in output
+    assert "measured in another way than before: the best checkpoint is chosen" in output
     best = read_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
     assert best["images_seen"] == 144
 
