@@ -80,7 +80,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if Path(path).parent == last.parent and last.is_file():  # of a run, not in a data store
                 resume = assignment("resume", run_dir)
                 remedy = (
-                    f"make room, and continue from the last one with {resume}, which is intact."
+                    f"make room, and continue with {resume} from the last one, which is intact."
                 )
             raise WriteError(
                 f"The checkpoint {path} cannot be written ({error.strerror}): {remedy}"
