@@ -17,13 +17,7 @@ from facegan.cli.messages import one_line
 from facegan.cli.settings import CommandSettings
 from facegan.cli.sweep import direction_of, first_job, in_sweep, sweep_name
 from facegan.clusters.settings import ClusterSettings
-from facegan.data.settings import (
-    CelebASettings,
-    DataSettings,
-    FolderSettings,
-    MNISTSettings,
-    SyntheticSettings,
-)
+from facegan.data.settings import KINDS, DataSettings
 from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
 from facegan.gan.settings import GANSettings, SampleSettings
@@ -44,10 +38,7 @@ CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 SETTINGS: dict[str, type[Settings]] = {
     "command": CommandSettings,
     "clustering": ClusterSettings,
-    "celeba": CelebASettings,
-    "folder": FolderSettings,
-    "mnist": MNISTSettings,
-    "synthetic": SyntheticSettings,
+    **KINDS,
     "classify": ProbeSettings,
     "cnn": NetworkSettings,
     "labelling": LabellingSettings,

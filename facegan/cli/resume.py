@@ -6,15 +6,13 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from facegan.cli.overrides import SavedRun, absolute, parsed, typed
+from facegan.data.settings import source_keys
 from facegan.errors import InputError
 from facegan.launch.environment import rank
 from facegan.run_dir import last_checkpoint, run_dir_of
 
 # These apply to a single command, or one job of a sweep, and are not inherited on resuming.
 ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
-OF_THE_SOURCE = {  # of a kind of data: not inherited when a run continues with other data
-    f"dataset.{key}" for key in ("root", "download", "crop", "max_bad_fraction", "n", "draw_seed")
-}
 
 
 def with_resumed_overrides(arguments: list[str]) -> list[str]:
@@ -47,7 +45,7 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     kept = {
         key: absolute(override, run.cwd)
         for key, override in before.items()
-        if key not in ONCE and key not in now and not (other_data and key in OF_THE_SOURCE)
+        if key not in ONCE and key not in now and not (other_data and key in source_keys())
     }
     earlier = list(kept.values())
     if run.cwd != Path.cwd() and not {"data_dir", "dataset.data_dir"} & {*before, *now}:

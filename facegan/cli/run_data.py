@@ -7,10 +7,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from facegan.cli.overrides import SavedRun, first_value, parsed, typed
+from facegan.data.settings import SHAPING
 from facegan.launch.environment import rank
 from facegan.run_dir import run_dir_of
-
-SHAPING = ("crop",)  # keys of a data set that decide how its pictures look, beside the model's
 
 
 def with_data_of_the_run(arguments: list[str]) -> list[str]:

@@ -105,3 +105,23 @@ class SyntheticSettings(DataSettings):
     )
     image_size: int = setting(32, "side of the square images in pixels", ge=8, le=1024)
     channels: Literal[3] = setting(3, "drawn faces are coloured", form="3 for drawn faces")
+
+
+KINDS: dict[str, type[DataSettings]] = {  # by the option of dataset=
+    "celeba": CelebASettings,
+    "folder": FolderSettings,
+    "mnist": MNISTSettings,
+    "synthetic": SyntheticSettings,
+}
+SHAPING = ("crop",)  # fields that decide how a picture looks, beside its size and channels
+
+
+def source_keys() -> set[str]:
+    """Keys about where one kind of data comes from, which mean nothing for another."""
+    own = {
+        settings.key(name)
+        for settings in KINDS.values()
+        for name in settings.model_fields
+        if name not in DataSettings.model_fields
+    }
+    return own | {DataSettings.key("max_bad_fraction")}
