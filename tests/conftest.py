@@ -3,9 +3,10 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import pytest
 
@@ -33,12 +34,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _far_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _far_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Relative paths and environment variables of the developer have no part in a test."""
     monkeypatch.chdir(tmp_path)
-    for name in ("FACEGAN_DATA", "HYDRA_FULL_ERROR", "WANDB_MODE", "WANDB_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("WANDB_SILENT", "true")
+    with patch.dict(os.environ):  # Lightning's Trainer leaves LOCAL_RANK and the like behind
+        for name in ("FACEGAN_DATA", "HYDRA_FULL_ERROR", "WANDB_MODE", "WANDB_API_KEY"):
+            os.environ.pop(name, None)
+        os.environ["WANDB_SILENT"] = "true"
+        yield
 
 
 @pytest.fixture

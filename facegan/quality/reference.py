@@ -64,7 +64,7 @@ class ReferenceSet:
         self._held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])
         measuring.check_counts(settings, len(self.rows), len(self._held_out))
         self.extractor = self._load_extractor()
-        one = data.images(self.rows[:1], device)
+        one = data.images(self.rows[:1], self.device)
         measuring.check_extractor(settings, self.extractor, one, len(self.rows))
         name = f"{self.extractor.name}-{self.extractor.key}"
         self._cache = VectorCache(data.store.path / "vectors", name)
