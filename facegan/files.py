@@ -1,6 +1,7 @@
 """Files that are written completely or not at all."""
 
 import csv
+import errno
 import io
 import json
 import logging
@@ -17,6 +18,8 @@ from filelock import FileLock, Timeout
 from facegan.errors import InputError
 
 log = logging.getLogger(__name__)
+
+DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota error
 
 
 @contextmanager
@@ -102,6 +105,13 @@ def append_csv(path: Path, row: Mapping[str, Any]) -> None:
     rows = [*read_csv(path), row]
     columns = dict.fromkeys(column for each in rows for column in each)
     write_csv(path, list(columns), rows)
+
+
+def write_npy_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    """Write the .npy header of a uint8 array; its length does not depend on ``shape[0]``."""
+    from numpy.lib.format import write_array_header_1_0  # here: --help needs no numpy
+
+    write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from facegan.cli import run
-from facegan.cli.sweep import write_leaderboard
+from facegan.cli.run import run
 from facegan.errors import InputError
 from facegan.quoting import quoted
 
@@ -16,6 +15,8 @@ def report(cfg: Any) -> None:
     directory = Path(str(cfg.dir)).expanduser()
     if not directory.is_dir():
         raise InputError(f"dir={directory} is not a directory.")
+    from facegan.pages.leaderboard import write_leaderboard  # here: --help needs no torch
+
     write_leaderboard(directory)
 
 
@@ -29,7 +30,7 @@ def with_named_directory(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    run.run(report, "report", with_named_directory)
+    run(report, "report", with_named_directory)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
 Count = Annotated[int, Field(ge=1)]
 # The command line reads a file or directory called "0" as a number.
 PathName = Annotated[str, BeforeValidator(lambda v: str(v) if type(v) in (int, float) else v)]
-Pair = Annotated[tuple[float, float], BeforeValidator(lambda v: tuple(v) if type(v) is list else v)]
 
 
 def setting(
@@ -106,9 +105,7 @@ class Settings(BaseModel):
         nested = field.annotation
         if deeper and isinstance(nested, type) and issubclass(nested, Settings):
             return nested._sentence(error)  # its own prefix names the key
-        values = first["input"] if first["type"] == "missing" else None
-        given = first["input"] if values is None else None
-        return f"{cls.key(name)} must be {_form(field)}, not {_typed_input(given)}."
+        return f"{cls.key(name)} must be {_form(field)}, not {_typed_input(first['input'])}."
 
 
 def checked(key: str, value: Any, kind: Any, form: str = "") -> Any:

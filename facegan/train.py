@@ -45,9 +45,10 @@ def train(cfg: Any) -> float | None:
 
 def train_rank(invocation: Invocation) -> None:
     """Train in this process, alone or as one of several."""
-    from facegan.cli import experiment  # here: --help needs no torch
+    from facegan.cli.experiment import build  # here: --help needs no torch
+    from facegan.training.fit import fit
 
-    experiment.train(invocation)
+    fit(build(invocation))
 
 
 @contextlib.contextmanager

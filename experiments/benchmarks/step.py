@@ -126,16 +126,16 @@ def lightning_steps(
     """facegan.train itself, handing over to the other contenders between its steps."""
     import pytorch_lightning as pl
 
-    from facegan.cli import experiment
     from facegan.train import main
+    from facegan.training import fit as training
 
     class Pause(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
             if not block():
                 trainer.should_stop = True
 
-    fit = experiment.fit
-    experiment.fit = lambda plan: fit(replace(plan, callbacks=[*plan.callbacks, Pause()]))
+    fit = training.fit
+    training.fit = lambda plan: fit(replace(plan, callbacks=[*plan.callbacks, Pause()]))
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         sys.argv = [
             "train",

@@ -12,13 +12,8 @@ from facegan.launch.distributed import reconnect, strategy
 from facegan.launch.environment import rank, restarted
 from facegan.run_dir import last_checkpoint
 from facegan.training.checks import check_precision
-from facegan.training.fit import Experiment, fit
+from facegan.training.fit import Experiment
 from facegan.training.settings import TrainerSettings, TrainSettings
-
-
-def train(invocation: Invocation) -> None:
-    """Build the experiment of ``invocation`` and train it in this process."""
-    fit(build(invocation))
 
 
 def build(invocation: Invocation) -> Experiment:

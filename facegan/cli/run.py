@@ -1,6 +1,5 @@
 """Run a command: compose its configuration, and turn errors into sentences."""
 
-import errno
 import functools
 import logging
 import os
@@ -23,6 +22,7 @@ from facegan.cli.messages import sentence_of, shortened
 from facegan.cli.process_state import arguments_for_hydra, quiet, restored
 from facegan.cli.sweep import concluded, in_sweep, note_failure
 from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError
+from facegan.files import DISK_FULL
 from facegan.launch.environment import is_local_rank_zero, rank, started
 from facegan.launch.processes import PEERS_LOST, report_failure
 from facegan.quoting import with_quoted_paths
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 
 Arguments = Callable[[list[str]], list[str]]
-FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # of disks
 
 
 def run(task: Callable[[Any], Any], config_name: str, complete: Arguments = list) -> None:
@@ -139,9 +138,10 @@ def _sentences(
 
 def _is_expected(error: Exception) -> bool:
     """Whether the user can act on it: bugs, and errors of files without a name, cannot be."""
-    ours = (FaceganError, CompactHydraException, OmegaConfBaseException)
-    of_a_file = isinstance(error, OSError) and (error.filename is not None or error.errno in FULL)
-    return isinstance(error, ours) or of_a_file
+    if isinstance(error, FaceganError | CompactHydraException | OmegaConfBaseException):
+        return True
+    of_a_file = isinstance(error, OSError) and (error.filename or error.errno in DISK_FULL)
+    return bool(of_a_file)
 
 
 def _exit(error: Exception, sentence: str, say: Callable[[str], object] | None) -> NoReturn:

@@ -108,16 +108,9 @@ def raise_if_no_job_succeeded(error: Exception, directory: Path | None) -> None:
 
 def conclude_sweep(directory: Path | None) -> None:
     """Write the leaderboard of a sweep whose first job has started."""
-    if (
-        rank() == 0
-        and directory is not None
-        and any(directory.glob("[0-9]*/.hydra/overrides.yaml"))
-    ):
+    if directory is None or rank() > 0:
+        return
+    if any(directory.glob("[0-9]*/.hydra/overrides.yaml")):
+        from facegan.pages.leaderboard import write_leaderboard  # here: --help needs no torch
+
         write_leaderboard(directory)
-
-
-def write_leaderboard(directory: Path) -> None:
-    """Write table, chart and faces of the sweep in ``directory`` there."""
-    from facegan.pages import leaderboard  # here: --help needs no torch
-
-    leaderboard.write_leaderboard(directory)

@@ -13,7 +13,7 @@ from facegan.data.module import ImageDataModule
 from facegan.errors import InputError
 from facegan.features.reading import CALIBRATION_IMAGES, calibrated, reader
 from facegan.features.reduction import Reduction, reduce
-from facegan.features.stream import Ranks, RawImages, stream, with_progress
+from facegan.features.stream import ALONE, Ranks, RawImages, stream
 from facegan.gan.gan import GAN
 from facegan.pictures.scaling import to_uint8
 from facegan.seeds import CLUSTERING, mix_seed
@@ -63,12 +63,11 @@ def read_points(
     gan: GAN,
     rows: np.ndarray,
     labels: Labels,
-    ranks: Ranks | None = None,
-    quiet: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Points:
     """Turn ``rows`` of ``data``, and images of the generator, into points.
 
-    With ``ranks`` every rank must call it, and all get the same points.
+    Every one of ``ranks`` must call it, and all get the same points.
     """
     if settings.space == "attributes":
         # A class is a category, not a quantity: one column per class.
@@ -79,16 +78,15 @@ def read_points(
         train_rows = data.subset("train", CALIBRATION_IMAGES, settings.seed)
         network = calibrated(gan.discriminator, real_images, train_rows)
     read = reader(settings.space, network, settings.layers)
-    vectors = with_progress(stream(read, real_images, rows, ranks), rows, "Clustering", quiet)
+    vectors = stream(read, real_images, rows, "Clustering", ranks)
     reduction, real = reduce(vectors, len(rows), settings.components, seed=settings.seed)
     if not settings.generated:
         return Points(real.numpy(), np.zeros((0, real.shape[1])), None, reduction, network)
 
     generated_images = gan.images_of(settings.generated, mix_seed(settings.seed, CLUSTERING))
     numbers = np.arange(settings.generated)
-    vectors = stream(read, generated_images, numbers, ranks)
-    chunks = with_progress(vectors, numbers, "Clustering generated images", quiet)
-    generated = torch.cat([reduction(chunk.cpu()) for chunk in chunks])
+    vectors = stream(read, generated_images, numbers, "Clustering generated images", ranks)
+    generated = torch.cat([reduction(chunk.cpu()) for chunk in vectors])
 
     def images_of(numbers: np.ndarray) -> Tensor:
         return to_uint8(generated_images(numbers)).cpu()

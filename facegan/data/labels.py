@@ -63,8 +63,7 @@ def choose_labels(
 ) -> Labels:
     """The columns of ``values`` (N, L) whose names are ``chosen``; ``None``: all.
 
-    Raises:
-        InputError: naming ``key``, for an empty list or a name that is not in ``names``.
+    Raises InputError, naming ``key``, for an empty list or a name that is not in ``names``.
     """
     if chosen is None:
         return Labels(values, list(names), class_names)

@@ -5,7 +5,7 @@ A data set is a child that finds its pictures (`source()`); everything else is h
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -64,16 +64,15 @@ def _identity(batch: Any) -> Any:
 
 
 class ImageDataModule(pl.LightningDataModule):
-    """Batches of ``(images, labels)``: uint8 up to the device, there float in [-1, 1].
+    """Batches of ``(images, labels)``: uint8 until they are on the device, then float in [-1, 1].
 
-    Args:
-        **values: fields of ``settings_class``, see :mod:`facegan.data.settings`.
-
-    Raises:
-        InputError: for a value that cannot be used.
+    The arguments are the fields of ``settings_class`` (:mod:`facegan.data.settings`); raises
+    InputError for a value that cannot be used.
     """
 
     settings_class: ClassVar[type[DataSettings]] = DataSettings
+    directory: ClassVar[str] = ""  # in data_dir, where dataset.root is null; "": it has no files
+    shaped_by: ClassVar[Sequence[str]] = ("image_size", "channels", "crop")  # its pixels
     settings: Any  # an instance of settings_class
     name: str  # Lightning's may be None
 
@@ -95,7 +94,10 @@ class ImageDataModule(pl.LightningDataModule):
 
         A store is found again by them when its source is gone. ``None``: the source is never gone.
         """
-        return None
+        if not self.directory:
+            return None
+        shape = {name: getattr(self.settings, name) for name in self.shaped_by}
+        return {self.directory: str(self.root.resolve()), "name": self.name, **shape}
 
     def is_found(self) -> bool:
         """Whether the source is still there, without listing it."""
@@ -108,9 +110,10 @@ class ImageDataModule(pl.LightningDataModule):
         """
         return None
 
-    def root(self, default: str) -> Path:
-        """``dataset.root``; where it is null, the folder ``default`` in ``data_dir``."""
-        return Path(self.settings.root or Path(self.data_dir, default)).expanduser()
+    @property
+    def root(self) -> Path:
+        """``dataset.root``; where it is null, ``directory`` in ``data_dir``."""
+        return Path(self.settings.root or Path(self.data_dir, self.directory)).expanduser()
 
     def prepare_data(self) -> None:
         """Open the store; make it first if there is none (Lightning: one process per machine).
@@ -247,11 +250,8 @@ class ImageDataModule(pl.LightningDataModule):
     def subset(self, split: str, n: int | None = None, seed: int = 0) -> np.ndarray:
         """``n`` rows of the store (``None``: all), shuffled.
 
-        Args:
-            split: ``train`` (up to ``limit``), ``val``, ``test``, or ``all`` of them.
-
-        Raises:
-            InputError: for another split, or one without images.
+        ``split``: ``train`` (up to ``limit``), ``val``, ``test``, or ``all`` of them. Raises
+        InputError for another split, or one without images.
         """
         if split not in (*SPLITS, "all"):
             raise InputError(f"split must be one of {', '.join(SPLITS)}, all, not {split!r}.")

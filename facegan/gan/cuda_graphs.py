@@ -41,12 +41,8 @@ class GraphedStep:
     the current weights. Its Python does not run again: ``step`` must not read values from the GPU
     (``item``), and all it changes must be tensors.
 
-    Args:
-        step: takes tensors, and options by name; returns one tensor.
-        on_replay: called each time a replay stands in for ``step``'s Python.
-
-    Raises:
-        InputError: if the step cannot be captured; no weight has changed then.
+    ``on_replay`` is called each time a replay stands in for ``step``'s Python. Raises InputError if
+    the step cannot be captured; no weight has changed then.
     """
 
     def __init__(self, step: Callable[..., Tensor], on_replay: Callable[[], None]) -> None:

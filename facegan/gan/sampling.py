@@ -7,11 +7,10 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile
 
 import torch
-from numpy.lib import format as npy
 from torch import Tensor
 from tqdm import tqdm
 
-from facegan.files import replacing
+from facegan.files import replacing, write_npy_header
 from facegan.gan.gan import GAN
 from facegan.gan.latents import sample_latents
 from facegan.gan.settings import SampleSettings
@@ -67,15 +66,13 @@ def _write_pngs(gan: GAN, settings: SampleSettings, out: Path) -> Tensor:
 def _write_npz(gan: GAN, settings: SampleSettings, out: Path) -> Tensor:
     """``samples.npz`` with ``images`` uint8 (N, H, W, C), as most evaluation tools read it."""
     size = gan.settings.image_size
-    shape = (settings.n, size, size, gan.settings.channels)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     first: list[Tensor] = []
     with (
         replacing(out / "samples.npz") as partial,
         ZipFile(partial, "w", ZIP_STORED) as archive,
         archive.open("images.npy", "w", force_zip64=True) as file,
     ):
-        npy.write_array_header_1_0(file, header)
+        write_npy_header(file, (settings.n, size, size, gan.settings.channels))
         for batch in _batches(gan, settings):
             file.write(batch.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
             first.extend(batch[: GRID_IMAGES - len(first)])

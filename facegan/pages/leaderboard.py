@@ -6,7 +6,7 @@ import logging
 import shlex
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,17 @@ TITLE_WIDTH = 44  # characters per line, which leaves room for a bar beside them
 
 @dataclass(frozen=True)
 class SweepJob:
-    """One run of a sweep: its directory, its overrides and the content of its ``result.json``."""
+    """One run of a sweep.
+
+    Attributes:
+        result: content of its ``result.json``.
+        varied: the overrides that not all jobs share.
+    """
 
     run_dir: Path
     overrides: Sequence[str]
     result: dict[str, Any]
+    varied: Sequence[str] = ()
 
     @property
     def value(self) -> float | None:
@@ -43,31 +49,37 @@ class SweepJob:
         """Why it failed; empty if it did not."""
         return "" if self.value is not None else self.result.get("error", "did not end")
 
+    @property
+    def title(self) -> str:
+        """Its number and varied overrides, in short lines."""
+        words = []
+        for override in self.varied:
+            key, _, value = override.lstrip("+").removeprefix("model.").partition("=")
+            with contextlib.suppress(ValueError):
+                value = f"{float(value):.3g}"
+            words.append(f"{key}={value}")
+        return "\n".join(textwrap.wrap(f"{self.run_dir.name}: " + " ".join(words), TITLE_WIDTH))
+
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The jobs of a sweep from best to worst, failed ones last.
-
-    Attributes:
-        metric: the objective that the jobs are ranked by.
-        varied: for each job, the overrides that not all jobs share.
-    """
+    """The jobs of a sweep from best to worst by ``metric``, failed ones last."""
 
     jobs: Sequence[SweepJob]
     metric: str
-    varied: Sequence[Sequence[str]]
 
     @property
     def finished(self) -> list[SweepJob]:
+        """The jobs that did not fail."""
         return [job for job in self.jobs if not job.error]
 
     def rows(self) -> list[dict[str, Any]]:
         """A table row per job; the columns of varied overrides are named after their keys."""
         rows = []
-        for place, (job, varied) in enumerate(zip(self.jobs, self.varied, strict=True), start=1):
+        for place, job in enumerate(self.jobs, start=1):
             row: dict[str, Any] = {"place": "" if job.error else place}
             row |= {"job": job.run_dir.name, self.metric: job.value}
-            row |= {key: value for key, _, value in (item.partition("=") for item in varied)}
+            row |= {key: value for key, _, value in (item.partition("=") for item in job.varied)}
             for name in ("seconds", "images_per_second", "epoch"):
                 row[name] = job.result.get(name)
             rows.append(row | {"run_dir": str(job.run_dir), "error": job.error})
@@ -75,16 +87,16 @@ class Leaderboard:
 
     def chart(self) -> Image.Image:
         """A bar per finished job."""
-        values = [job.value or 0.0 for job in self.finished]
-        return plots.bars(self.metric, self._titles(), values)
+        titles = [job.title for job in self.finished]
+        return plots.bars(self.metric, titles, [job.value or 0.0 for job in self.finished])
 
     def faces(self) -> Image.Image | None:
         """A strip of the last samples of each of the best jobs; ``None`` if they have none."""
         strips = []
-        for job, title in list(zip(self.finished, self._titles(), strict=True))[:SHOWN_JOBS]:
+        for job in self.finished[:SHOWN_JOBS]:
             strip = last_samples(job.run_dir)
             if strip is not None:
-                strips.append((f"{title}\n{self.metric} {job.value:.4g}", strip))
+                strips.append((f"{job.title}\n{self.metric} {job.value:.4g}", strip))
         return captioned(strips) if strips else None
 
     def summary(self) -> str:
@@ -100,14 +112,6 @@ class Leaderboard:
                 f"  python -m facegan.train {shlex.join(command)}",
             ]
         return "\n".join(lines)
-
-    def _titles(self) -> list[str]:
-        """Number and varied overrides of every finished job, in short lines."""
-        return [
-            _title(job, varied)
-            for job, varied in zip(self.jobs, self.varied, strict=True)
-            if not job.error
-        ]
 
 
 def read_leaderboard(sweep_dir: Path) -> Leaderboard:
@@ -127,7 +131,8 @@ def read_leaderboard(sweep_dir: Path) -> Leaderboard:
     metric = next((job.result["metric"] for job in jobs if "metric" in job.result), "objective")
     common = set.intersection(*(set(job.overrides) for job in jobs))
     varied = [[o for o in job.overrides if o not in common] for job in jobs]
-    return Leaderboard(jobs, metric, varied)
+    jobs = [replace(job, varied=own) for job, own in zip(jobs, varied, strict=True)]
+    return Leaderboard(jobs, metric)
 
 
 def write_leaderboard(sweep_dir: Path) -> Leaderboard:
@@ -165,13 +170,3 @@ def _read_job(run_dir: Path) -> SweepJob | None:
     result = run_dir / RESULT
     content = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
     return SweepJob(run_dir, overrides, content)
-
-
-def _title(job: SweepJob, varied: Sequence[str]) -> str:
-    words = []
-    for override in varied:
-        key, _, value = override.lstrip("+").removeprefix("model.").partition("=")
-        with contextlib.suppress(ValueError):
-            value = f"{float(value):.3g}"
-        words.append(f"{key}={value}")
-    return "\n".join(textwrap.wrap(f"{job.run_dir.name}: " + " ".join(words), TITLE_WIDTH))

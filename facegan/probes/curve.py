@@ -52,6 +52,5 @@ def probe_checkpoints(
         rows.append({"images_seen": images, **report.flat(overall), **nmi})
         log.info("%s images: accuracy %s", f"{images:,}", overall["accuracy"])
     report.write_curve(rows, out)
-    report.draw_curve(rows, out)
     log.info("Curves are in %s", out)
     return rows

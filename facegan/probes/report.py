@@ -55,14 +55,12 @@ def write_scores(
 
 def draw_scores(results: Mapping[str, Mapping[str, Scores]], out: Path) -> None:
     """``scores.png``: average precision of every label, with intervals."""
-    labels = list(next(iter(results.values())))
-    metric = "average_precision"
-    series = {
-        reads: [
-            (s[label][metric].value, s[label][metric].low, s[label][metric].high) for label in s
-        ]
-        for reads, s in results.items()
+    precisions = {
+        reads: [scores["average_precision"] for scores in labels.values()]
+        for reads, labels in results.items()
     }
+    series = {reads: [(s.value, s.low, s.high) for s in ps] for reads, ps in precisions.items()}
+    labels = list(next(iter(results.values())))
     picture = plots.intervals("average precision on test, 95 % intervals", labels, series)
     save_png(picture, out / "scores.png")
 
@@ -89,11 +87,9 @@ def draw_efficiency(by_count: ByCount, out: Path) -> None:
         }
         for metric in ("accuracy", "average_precision")
     }
-    counts = list(next(iter(by_count.values())))
-    save_png(
-        plots.curves(counts, panels, "labelled images", logarithmic=True),
-        out / "label_efficiency.png",
-    )
+    numbers = list(next(iter(by_count.values())))
+    picture = plots.curves(numbers, panels, "labelled images", logarithmic=True)
+    save_png(picture, out / "label_efficiency.png")
 
 
 def draw_confusion(logits: np.ndarray, targets: np.ndarray, problem: Problem, out: Path) -> None:
@@ -106,12 +102,11 @@ def draw_confusion(logits: np.ndarray, targets: np.ndarray, problem: Problem, ou
 
 
 def write_curve(rows: Sequence[Mapping[str, float]], out: Path) -> None:
-    """``curve.csv``: scores and the clusters' NMI by images seen."""
+    """``curve.csv`` and its picture: scores and the clusters' NMI by images seen.
+
+    The picture shows the ten labels with the highest NMI at the end.
+    """
     write_csv(out / "curve.csv", list(rows[0]), rows)
-
-
-def draw_curve(rows: Sequence[Mapping[str, float]], out: Path) -> None:
-    """``curve.png``: the metrics, and the ten labels with the highest NMI at the end."""
     nmi = {name: [row[name] for row in rows] for name in rows[0] if name.startswith("nmi/")}
     highest = sorted(nmi, key=lambda name: -nmi[name][-1])[:10]
     panels: dict[str, dict[str, list[float]]] = {

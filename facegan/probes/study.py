@@ -16,7 +16,7 @@ from facegan.devices import usable_device
 from facegan.features.classifier import Classifier
 from facegan.features.reading import calibrated, reader
 from facegan.features.reduction import FIT_ROWS, reduce
-from facegan.features.stream import read_all, stream, with_progress
+from facegan.features.stream import read_all, stream
 from facegan.gan.gan import GAN
 from facegan.probes import report
 from facegan.probes.linear import fit_probe
@@ -53,9 +53,8 @@ class Study:
         else:
             network = calibrated(discriminator, images_of, task.rows[task.train])
             read = reader("features", network, settings.layers)
-        chunks = with_progress(stream(read, images_of, task.rows), task.rows, f"Reading {title}")
         _, points = reduce(
-            chunks,
+            stream(read, images_of, task.rows, f"Reading {title}"),
             len(task.rows),
             settings.components,
             whiten=False,

@@ -13,7 +13,6 @@ from facegan.quality.evaluation import Candidate
 from facegan.quality.metrics.uncertainty import paired_difference
 from facegan.quality.names import better
 from facegan.quality.reference import ReferenceSet
-from facegan.quality.scores import QualityScore
 
 LEVEL = 0.05  # probability that any score of two equal generators is called different
 
@@ -22,11 +21,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Difference:
-    """A score of two generators.
+    """One score of two generators.
 
     Attributes:
-        name: of the score.
-        first, second: its values.
         error: standard error of the difference; ``None`` for too few images.
         p: probability of so large a difference between equal generators; ``None``: unknown.
         level: below which ``p`` is significant.
@@ -87,9 +84,11 @@ def compare(
         for part, candidate in (("first", first), ("second", second))
     ]
     level = LEVEL / len(scores[0])
-    found = {
-        name: _difference(name, score, scores[1][name], level) for name, score in scores[0].items()
-    }
+    found = {}
+    for name, one in scores[0].items():
+        other = scores[1][name]
+        error, p = paired_difference(one.estimate, other.estimate)
+        found[name] = Difference(name, one.value, other.value, error, p, level)
     facts = {"first": first.facts, "second": second.facts, "level": level}
     rows = {name: difference.content() for name, difference in found.items()}
     write_json(out / "comparison.json", {**facts, **rows})
@@ -130,11 +129,6 @@ def comparison_table(found: dict[str, Difference], names: tuple[str, str]) -> st
             f"  {_verdict(row, names)}"
         )
     return "\n".join(lines)
-
-
-def _difference(name: str, first: QualityScore, second: QualityScore, level: float) -> Difference:
-    error, p = paired_difference(first.estimate, second.estimate)
-    return Difference(name, first.value, second.value, error, p, level)
 
 
 def _verdict(row: Difference, names: tuple[str, str]) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 from facegan.errors import InputError
 from facegan.features.extractors import Extractor, Output
 from facegan.quality import scores
+from facegan.quality.metrics.diversity import inception_score
 from facegan.quality.metrics.frechet import expect_nonsingular
 from facegan.quality.metrics.kernel import expect_subset_fits
 from facegan.quality.metrics.manifold import expect_neighbours
@@ -95,7 +96,7 @@ def vector_scores(
         )
     if "is" in metrics:
         assert generated.logits is not None
-        measured["is"] = scores.inception_score_of(generated.logits)
+        measured["is"] = QualityScore(inception_score(generated.logits), len(generated.logits))
     if "prdc" in metrics:
         measured |= scores.manifold_scores(*pair, settings.seed)
     if "prevalence" in metrics:
@@ -105,11 +106,6 @@ def vector_scores(
             extractor.labels, real.logits, generated.logits, extractor.multiclass
         )
     return {name_of(name, extractor.name): score for name, score in measured.items()}
-
-
-def images_needed(settings: QualitySettings) -> int:
-    """Most images of each kind that :func:`pixel_scores` compares."""
-    return SLICED_IMAGES if "swd" in settings.metrics else PAIRED_IMAGES
 
 
 def pixel_scores(

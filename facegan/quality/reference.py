@@ -11,7 +11,7 @@ from facegan.data.module import ImageDataModule
 from facegan.devices import usable_device
 from facegan.errors import InputError
 from facegan.features.extractors import Extractor, Output, find_label_network, load_extractor
-from facegan.features.stream import BATCH, Images, Ranks, read_all
+from facegan.features.stream import ALONE, BATCH, Images, Ranks, read_all
 from facegan.quality import measuring
 from facegan.quality.cache import VectorCache
 from facegan.quality.metrics.memorization import HELD_OUT, memorization
@@ -73,13 +73,7 @@ class ReferenceSet:
         """The full names of the scores that will be measured."""
         return measuring.score_names(self.settings, self.extractor, self.data.image_size)
 
-    def vectors(
-        self,
-        images_of: Images,
-        numbers: np.ndarray,
-        ranks: Ranks | None = None,
-        quiet: bool = False,
-    ) -> Vectors:
+    def vectors(self, images_of: Images, numbers: np.ndarray, ranks: Ranks = ALONE) -> Vectors:
         """Read the generated images ``images_of(numbers)``, and the real ones.
 
         Every one of ``ranks`` has to call it, and gets all vectors.
@@ -87,19 +81,18 @@ class ReferenceSet:
         chosen = self._metrics - PIXEL_METRICS
         if not chosen:
             return Vectors()
-        read = partial(self._read, ranks=ranks, quiet=quiet)
-        generated = self.extractor.unpack(read(images_of, numbers, "Generated images"))
+        generated = self.extractor.unpack(self._read(images_of, numbers, "Generated images", ranks))
         real = None
         if chosen != {"new"}:
-            real = self._read_real(self.rows, self.settings.split, ranks, quiet)
+            real = self._read_real(self.rows, self.settings.split, ranks)
         if "new" not in chosen:
             return Vectors(generated, real)
         mirrored = None
         if self.data.flip:
             title = "Generated images, mirrored"
-            mirrored = self.extractor.unpack(read(_mirrored(images_of), numbers, title))
-        search = self._read_for_copies(generated, mirrored, ranks, quiet)
-        return Vectors(generated, real, search)
+            read = self._read(_mirrored(images_of), numbers, title, ranks)
+            mirrored = self.extractor.unpack(read)
+        return Vectors(generated, real, self._read_for_copies(generated, mirrored, ranks))
 
     def scores(self, vectors: Vectors, images_of: Images, numbers: np.ndarray) -> QualityResult:
         """Score the generated images ``images_of(numbers)``, of which ``vectors`` were read."""
@@ -133,53 +126,35 @@ class ReferenceSet:
             )
         return loaded
 
-    def _read(
-        self,
-        images_of: Images,
-        numbers: np.ndarray,
-        title: str,
-        ranks: Ranks | None,
-        quiet: bool,
-    ) -> Tensor:
+    def _read(self, images_of: Images, numbers: np.ndarray, title: str, ranks: Ranks) -> Tensor:
         """Packed outputs: one tensor to gather from the ranks, and to keep."""
-
-        def read(images: Tensor) -> Tensor:
-            return self.extractor.read(images).packed()
-
-        return read_all(read, images_of, numbers, title, ranks, quiet)
+        extractor = self.extractor
+        return read_all(lambda x: extractor.read(x).packed(), images_of, numbers, title, ranks)
 
     def _read_real(
-        self,
-        rows: np.ndarray,
-        part: str,
-        ranks: Ranks | None,
-        quiet: bool,
-        mirrored: bool = False,
+        self, rows: np.ndarray, part: str, ranks: Ranks, mirrored: bool = False
     ) -> Output:
         """The output for ``rows``, sorted; read only where the cache does not have it."""
         rows = np.sort(rows)
         vectors = self._cache.load(rows, mirrored)
-        complete = torch.tensor(float(vectors is not None), device=self.device)
-        if ranks is not None:  # all ranks read, or none
-            complete = ranks.gather(complete).min()
-        if vectors is None or not complete:
+        found = ranks.gather(torch.tensor(float(vectors is not None), device=self.device))
+        if vectors is None or not found.min():  # all ranks read, or none
             images_of: Images = partial(self.data.images, device=self.device)
             images_of = _mirrored(images_of) if mirrored else images_of
-            vectors = self._read(images_of, rows, f"Real images ({part})", ranks, quiet)
-            is_main = ranks is None or ranks.rank == 0
-            self._cache.keep(vectors, rows, mirrored, write=is_main)
+            vectors = self._read(images_of, rows, f"Real images ({part})", ranks)
+            self._cache.keep(vectors, rows, mirrored, write=ranks.rank == 0)
         return self.extractor.unpack(vectors)
 
     def _read_for_copies(
-        self, generated: Output, mirrored: Output | None, ranks: Ranks | None, quiet: bool
+        self, generated: Output, mirrored: Output | None, ranks: Ranks
     ) -> CopySearch:
         train_rows = np.sort(self.data.subset("train"))  # whatever the real images are
-        train = self._read_real(train_rows, "train", ranks, quiet).features
+        train = self._read_real(train_rows, "train", ranks).features
         rows = np.random.default_rng(self.settings.seed).permutation(self._held_out)[:HELD_OUT]
-        held_out = self._read_real(rows, "held out", ranks, quiet).features
+        held_out = self._read_real(rows, "held out", ranks).features
         if mirrored is None:
             return CopySearch(train_rows, train, held_out, generated.features)
-        flipped = self._read_real(rows, "held out, mirrored", ranks, quiet, mirrored=True).features
+        flipped = self._read_real(rows, "held out, mirrored", ranks, mirrored=True).features
         return CopySearch(
             train_rows,
             train,
@@ -188,7 +163,8 @@ class ReferenceSet:
         )
 
     def _pixel_scores(self, images_of: Images, numbers: np.ndarray) -> dict[str, QualityScore]:
-        count = min(len(self.rows), len(numbers), measuring.images_needed(self.settings))
+        most = measuring.SLICED_IMAGES if "swd" in self._metrics else measuring.PAIRED_IMAGES
+        count = min(len(self.rows), len(numbers), most)
         parts = np.array_split(np.arange(count), -(-count // BATCH))
         real = torch.cat([self.data.images(self.rows[part]) for part in parts])
         generated = torch.cat([images_of(numbers[part]).cpu() for part in parts])

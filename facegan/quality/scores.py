@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from facegan.features.classifier import predict
-from facegan.quality.metrics.diversity import inception_score, pair_similarities
+from facegan.quality.metrics.diversity import pair_similarities
 from facegan.quality.metrics.frechet import frechet_distance, merge, moments
 from facegan.quality.metrics.kernel import kernel_distance
 from facegan.quality.metrics.manifold import manifold
@@ -113,11 +113,6 @@ def kernel_score(
     size = subset_size or min(MAX_SUBSET, len(real), len(generated))
     estimate, deviation = kernel_distance(real, generated, subsets, size, seed)
     return KernelScore(estimate, len(generated), subsets, size, deviation)
-
-
-def inception_score_of(logits: Tensor) -> QualityScore:
-    """Inception Score of logits (M, classes) of generated images."""
-    return QualityScore(inception_score(logits), len(logits))
 
 
 def manifold_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, QualityScore]:

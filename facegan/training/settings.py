@@ -1,31 +1,11 @@
 """Settings of a training and of Lightning's Trainer."""
 
-import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from facegan.errors import InputError
 from facegan.settings import Count, Seed, Settings, setting
-
-
-def _number_of_epochs(value: int) -> int:
-    if value != -1 and value < 1:
-        raise ValueError
-    return value
-
-
-def _devices(value: Any) -> Any:
-    if isinstance(value, int) and value != -1 and value < 1:
-        raise ValueError
-    return value
-
-
-def _duration(value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"\d+(:\d+){3}", value):
-        raise ValueError
-    return value
-
 
 Precision = Annotated[Literal["32-true", "32", "bf16-mixed", "16-mixed"], BeforeValidator(str)]
 
@@ -81,19 +61,17 @@ class TrainerSettings(Settings):
     prefix: ClassVar[str] = "trainer."
 
     accelerator: str = setting("auto", "auto, cpu, gpu or mps")
-    devices: Annotated[int | str | list[int], AfterValidator(_devices)] = setting(
+    devices: Count | Literal[-1] | str | list[int] = setting(
         1, "how many devices, or which", form="a number, -1 (all GPUs) or a list like [0,2]"
     )
     num_nodes: Count = setting(1, "machines, as torchrun or srun have started them")
     sync_batchnorm: bool = setting(False, "BatchNorm over the batches of all devices together")
     precision: Precision = setting("32-true", "of computations; bf16-mixed on a GPU")
-    max_epochs: Annotated[int, AfterValidator(_number_of_epochs)] = setting(
+    max_epochs: Count | Literal[-1] = setting(
         3, "passes over the data", form="a whole number of at least 1, or -1 (without end)"
     )
-    max_time: Annotated[str | None, AfterValidator(_duration)] = setting(
-        None,
-        "longest time of this command",
-        form="DD:HH:MM:SS, like 00:01:30:00 for 90 minutes",
+    max_time: Annotated[str, Field(pattern=r"^\d+(:\d+){3}$")] | None = setting(
+        None, "longest time of this command", form="DD:HH:MM:SS, like 00:01:30:00 for 90 minutes"
     )
     log_every_n_steps: int = setting(
         10, "steps between logged losses; on a GPU also of the progress bar", ge=0

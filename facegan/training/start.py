@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from facegan.errors import InputError
 from facegan.gan.checkpoint import read_checkpoint
 from facegan.gan.gan import GAN
+from facegan.lightning_internals import finished_epochs
 from facegan.run_dir import run_dir_of
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def read_start(start: str | Path | None, model: GAN, fallback: bool) -> dict[str
 
 def check_epochs(checkpoint: dict[str, Any], max_epochs: int | None) -> None:
     """Raise InputError if a resumed run has no epoch left to train."""
-    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    epochs = finished_epochs(checkpoint)
     if max_epochs not in (None, -1) and epochs >= max_epochs:
         raise InputError(
             f"{checkpoint['path']} has already had {epochs} epochs: set trainer.max_epochs above "

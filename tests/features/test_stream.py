@@ -19,7 +19,7 @@ def test_ranks_share_the_reading_and_all_get_everything(world: int, count: int):
             return torch.stack([tensor] * world)
 
         images_of = lambda part: torch.tensor(part, dtype=torch.float32)[:, None]  # noqa: E731
-        list(stream(lambda x: x, images_of, rows, Ranks(rank, world, remember)))
+        list(stream(lambda x: x, images_of, rows, "", Ranks(rank, world, remember)))
     for rank in range(world):
         calls = iter(range(len(handed_in[rank])))
 
@@ -28,7 +28,7 @@ def test_ranks_share_the_reading_and_all_get_everything(world: int, count: int):
             return torch.stack([handed_in[other][number] for other in range(world)])
 
         ranks = Ranks(rank, world, gather)
-        parts[rank] = list(stream(lambda x: x, images_of, rows, ranks))
+        parts[rank] = list(stream(lambda x: x, images_of, rows, "", ranks))
         assert torch.cat(parts[rank]).flatten().tolist() == rows.tolist()
 
 

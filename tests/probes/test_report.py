@@ -94,7 +94,6 @@ def test_a_curve_shows_metrics_and_the_labels_with_the_highest_nmi(
 
     monkeypatch.setattr(report.plots, "curves", curves)
     report.write_curve(rows, tmp_path)
-    report.draw_curve(rows, tmp_path)
     probe, nmi = shown.values()
     assert list(probe) == list(PROBE_METRICS)
     assert list(nmi) == [str(number) for number in reversed(range(2, 12))]

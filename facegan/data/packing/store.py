@@ -19,7 +19,7 @@ import shutil
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import joblib
 import numpy as np
@@ -30,7 +30,7 @@ from facegan import __version__
 from facegan.data.packing import parallel
 from facegan.data.packing.source import SPLITS, STORE_FORMAT, Source
 from facegan.errors import InputError
-from facegan.files import alone
+from facegan.files import DISK_FULL, alone, write_npy_header
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,8 @@ def _build(source: Source, path: Path, max_bad_fraction: float, processes: int |
     try:
         images = partial / "images.npy"
         with images.open("wb") as file:
-            offset = _write_header(file, n, shape)
+            write_npy_header(file, (n, *shape))
+            offset = file.tell()
             file.truncate(offset + n * row_bytes)
         bad = _fill(source, images, offset, shape, processes, max_bad_fraction)
         skipped = [{"name": source.names[row], "reason": bad[row]} for row in sorted(bad)]
@@ -220,14 +221,6 @@ def _fill(
     return bad
 
 
-def _write_header(file: IO[bytes], n: int, shape: tuple[int, ...]) -> int:
-    """Write an .npy header, whose length does not depend on ``n``; returns that length."""
-    described = {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)}
-    file.seek(0)
-    np.lib.format.write_array_header_1_0(file, described)
-    return file.tell()
-
-
 def _compact(images: Path, offset: int, shape: tuple[int, ...], good: np.ndarray) -> None:
     """Move the good rows together, a block at a time, and truncate the file after them."""
     row_bytes = int(np.prod(shape))
@@ -240,7 +233,9 @@ def _compact(images: Path, offset: int, shape: tuple[int, ...], good: np.ndarray
             file.seek(offset + kept * row_bytes)
             file.write(block.data)
             kept += len(block)
-        assert _write_header(file, kept, shape) == offset
+        file.seek(0)
+        write_npy_header(file, (kept, *shape))
+        assert file.tell() == offset
         file.truncate(offset + kept * row_bytes)
 
 
@@ -260,7 +255,7 @@ def _some(skipped: list[dict[str, str]]) -> str:
 
 
 def _explain(error: Exception, source: Source, where: Path) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         need = len(source.names) * source.channels * source.size**2 / 1e9
         return (
             f"Not enough disk space to prepare {source.name} in {where} ({error.strerror}): it "

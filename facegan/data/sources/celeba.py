@@ -23,30 +23,18 @@ class CelebA(ImageDataModule):
     (Kaggle), and ``list_attr_celeba``, ``list_eval_partition``, ``identity_CelebA`` as ``.txt``
     or ``.csv``. Labels are the attributes, 0 or 1. Without an attribute file there are none;
     with one, pictures that have no row in it are left out. Warnings report what is missing.
-
-    Args:
-        **values: see :class:`facegan.data.settings.CelebASettings`.
     """
 
-    settings_class = CelebASettings
-
-    def content(self) -> dict[str, Any]:
-        return {
-            "celeba": str(self.root("celeba").resolve()),
-            "name": self.name,
-            "image_size": self.image_size,
-            "channels": self.channels,
-            "crop": self.settings.crop,
-        }
+    settings_class, directory = CelebASettings, "celeba"
 
     def is_found(self) -> bool:
-        return is_there(self.root("celeba"))
+        return is_there(self.root)
 
     def fingerprint(self) -> list[Any] | None:
-        return fingerprint(self.root("celeba").absolute())
+        return fingerprint(self.root.absolute())
 
     def source(self) -> Source:
-        root, crop = self.root("celeba"), self.settings.crop
+        root, crop = self.root, self.settings.crop
         found = find(root)
         if found is None and self.settings.download == "kaggle":
             found = find(fetch())

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,28 +26,15 @@ class Folder(ImageDataModule):
     ignored, as is ``grid.png``, the sheet that ``facegan.sample`` writes beside its pictures; links
     to folders are followed once. A hash of its name puts a picture into val or test (5 % each), so
     that its split stays the same when others are added.
-
-    Args:
-        **values: see :class:`facegan.data.settings.FolderSettings`.
     """
 
-    settings_class = FolderSettings
-
-    def content(self) -> dict[str, Any]:
-        return {
-            "folder": str(self.root("folder").resolve()),
-            "name": self.name,
-            "image_size": self.image_size,
-            "channels": self.channels,
-            "crop": self.settings.crop,
-        }
+    settings_class, directory = FolderSettings, "folder"
 
     def is_found(self) -> bool:
-        root = self.root("folder")
-        return root.is_dir() and next(_pictures(root), None) is not None
+        return self.root.is_dir() and next(_pictures(self.root), None) is not None
 
     def source(self) -> Source:
-        root, crop = self.root("folder"), self.settings.crop
+        root, crop = self.root, self.settings.crop
         if not root.is_dir():
             raise InputError(
                 f"{root} is not a directory; set dataset.root to one with pictures in it."

@@ -33,32 +33,22 @@ class MNIST(ImageDataModule):
     Any complete and well-formed files are accepted, whatever their checksum. At 28 px the digits
     are unchanged; else they are padded to 32 with black and resized from there. Never mirrored:
     mirrored digits are not digits.
-
-    Args:
-        **values: see :class:`facegan.data.settings.MNISTSettings`.
     """
 
-    settings_class = MNISTSettings
-
-    def content(self) -> dict[str, Any]:
-        return {
-            "mnist": str(self.root("mnist").resolve()),
-            "name": self.name,
-            "image_size": self.image_size,
-        }
+    settings_class, directory, shaped_by = MNISTSettings, "mnist", ("image_size",)
 
     def is_found(self) -> bool:
-        return _find(self.root("mnist")) is not None
+        return _find(self.root) is not None
 
     def fingerprint(self) -> list[Any] | None:
-        raw = _find(self.root("mnist").absolute())
+        raw = _find(self.root.absolute())
         if raw is None:
             return None
         stats = [(path, path.stat()) for path in _files(raw)]
         return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
     def source(self) -> Source:
-        root = self.root("mnist")
+        root = self.root
         raw = _find(root)
         if raw is None:
             _download(root)

@@ -11,11 +11,7 @@ from facegan.data.sources.faces.reader import FaceReader
 
 
 class Synthetic(ImageDataModule):
-    """Faces drawn by :mod:`facegan.data.sources.faces.drawing`; 90 % train, 5 % val, 5 % test.
-
-    Args:
-        **values: see :class:`facegan.data.settings.SyntheticSettings`.
-    """
+    """Faces drawn by :mod:`facegan.data.sources.faces.drawing`; 90 % train, 5 % val, 5 % test."""
 
     settings_class = SyntheticSettings
 

@@ -70,9 +70,9 @@ class Clusters(Measurement):
         if images is not None and np.array_equal(images, self._images):
             self._assignments, self._map = state.get("assignments"), state.get("map")
 
-    def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks, quiet: bool) -> Points:
+    def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks) -> Points:
         data = trainer.datamodule  # type: ignore[attr-defined]
-        return read_points(self.settings, data, module, self._rows, self._labels, ranks, quiet)
+        return read_points(self.settings, data, module, self._rows, self._labels, ranks)
 
     def score(self, trainer: pl.Trainer, module: Any, epoch: int, found: Points) -> tuple[Row, Row]:
         result = analyse(

@@ -104,8 +104,8 @@ class Measurement(pl.Callback, ABC):
         self.settings = settings
 
     @abstractmethod
-    def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks, quiet: bool) -> Any:
-        """Read what is to be scored. Called on every rank; ``quiet``: without progress bars."""
+    def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks) -> Any:
+        """Read what is to be scored. Called on every rank."""
 
     @abstractmethod
     def score(self, trainer: pl.Trainer, module: Any, epoch: int, found: Any) -> tuple[Row, Row]:
@@ -121,9 +121,10 @@ class Measurement(pl.Callback, ABC):
     def measure(self, trainer: pl.Trainer, module: Any) -> None:
         """Measure now and :func:`record` the metrics. Call it on every rank."""
         began = perf_counter()
-        ranks = Ranks(trainer.global_rank, trainer.world_size, trainer.strategy.all_gather)
         quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
-        found = self.read(trainer, module, ranks, quiet)
+        gather = trainer.strategy.all_gather
+        ranks = Ranks(trainer.global_rank, trainer.world_size, gather, quiet)
+        found = self.read(trainer, module, ranks)
         epoch = trainer.current_epoch + 1 if module.images_seen > 0 else 0
         metrics, details = on_rank_zero(
             trainer, lambda: self.score(trainer, module, epoch, found), f"measure {self.family}"

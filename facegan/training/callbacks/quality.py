@@ -14,7 +14,6 @@ from facegan.pictures import plots
 from facegan.quality import report as quality_report
 from facegan.quality.names import better
 from facegan.quality.reference import ReferenceSet, Vectors
-from facegan.quality.settings import QualitySettings
 from facegan.training.callbacks.measurement import Measurement, Row
 
 
@@ -27,9 +26,6 @@ class Quality(Measurement):
     """
 
     family = "quality"
-
-    def __init__(self, directory: str, settings: QualitySettings, every_n_epochs: int = 1) -> None:
-        super().__init__(directory, settings, every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         """Load the extractor.
@@ -52,9 +48,9 @@ class Quality(Measurement):
         real = hashlib.sha256(self._reference.rows.tobytes()).hexdigest()[:12]
         return {"how": [*how, self._reference.data.store.path.name, real]}
 
-    def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks, quiet: bool) -> Vectors:
+    def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks) -> Vectors:
         self._images_of = module.images_of(self.settings.n, self.settings.seed)
-        return self._reference.vectors(self._images_of, np.arange(self.settings.n), ranks, quiet)
+        return self._reference.vectors(self._images_of, np.arange(self.settings.n), ranks)
 
     def score(
         self, trainer: pl.Trainer, module: Any, epoch: int, found: Vectors
