@@ -25,10 +25,10 @@ def classify(cfg: Any) -> None:
     command = CommandSettings.pick(content)
     settings = ProbeSettings.read(content["classify"])
     network = NetworkSettings.read(content["cnn"])
-    asked = LabellingSettings.pick(content)
-    if command.ckpt is None and (settings.probe != "cnn" or asked.label is not None):
+    labelled = LabellingSettings.pick(content)
+    if command.ckpt is None and (settings.probe != "cnn" or labelled.label is not None):
         raise InputError("Say whose features to use: ckpt=FILE or ckpt=RUN_DIR.")
-    source = None if asked.label is None else Path(asked.label).expanduser()
+    source = None if labelled.label is None else Path(labelled.label).expanduser()
     if source is not None and not source.exists():
         raise InputError(f"There is nothing at label={source}.")
     from facegan.clusters.agreement import nmi  # here: --help needs no torch
@@ -47,7 +47,7 @@ def classify(cfg: Any) -> None:
         classifier = labelling.find_network(network.ckpt, data, settings.attributes, gan.device)
         if source.is_file() or last_checkpoint(source).is_file():
             generator, _ = load_gan(cfg, source)
-            labelling.label_generated(classifier, generator, asked.n, settings.seed, out)
+            labelling.label_generated(classifier, generator, labelled.n, settings.seed, out)
         else:
             pictures = pictures_in(source, cfg, classifier.settings, "labelled")
             labelling.label_pictures(classifier, pictures, out)

@@ -52,7 +52,7 @@ def evaluate(cfg: Any) -> None:
         settings = settings.model_copy(update={"n": len(one.numbers)})
         real = reference.ReferenceSet(settings, data, command.device)
         out = out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
-        evaluation.evaluate(real, _with_command(one), out)
+        evaluation.evaluate_candidate(real, _with_command(one), out)
         return
     gans, paths = zip(*(load_gan(cfg, checkpoint) for checkpoint in checkpoints), strict=True)
     candidates = [
@@ -62,7 +62,7 @@ def evaluate(cfg: Any) -> None:
     real = reference.ReferenceSet(settings, build_data(cfg, gans[0].settings), gans[0].device)
     out = run_dir_of(paths[0]) / "evaluation" / paths[0].stem
     if len(candidates) == 1:
-        evaluation.evaluate(real, candidates[0], out_dir(cfg, out))
+        evaluation.evaluate_candidate(real, candidates[0], out_dir(cfg, out))
         return
     if candidates[0].name == candidates[1].name:  # jobs of two sweeps
         pairs = zip(candidates, checkpoints, strict=True)

@@ -68,8 +68,8 @@ def _own_run_dir(invocation: Invocation) -> Any:
 
 
 def main() -> None:
-    if (given := configuration()) is not None:
-        run_worker(train_rank, Invocation.loads(given))
+    if (parent_job := configuration()) is not None:
+        run_worker(train_rank, Invocation.loads(parent_job))
     else:
         run(train, "config", with_resumed_overrides)
 

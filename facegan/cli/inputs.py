@@ -26,10 +26,10 @@ def build_data(cfg: DictConfig, settings: Any) -> Any:
             f"{reason if cfg.ckpt else ''}."
         )
     for key in ("image_size", "channels"):
-        asked, trained = cfg.dataset[key], getattr(settings, key)
-        if asked not in (None, trained):
+        value, trained = cfg.dataset[key], getattr(settings, key)
+        if value not in (None, trained):
             raise InputError(
-                f"The network was trained with dataset.{key}={trained}, not {asked}: leave it out."
+                f"The network was trained with dataset.{key}={trained}, not {value}: leave it out."
             )
     return instantiate(cfg, "dataset", image_size=settings.image_size, channels=settings.channels)
 
@@ -63,5 +63,5 @@ def pictures_in(root: object, cfg: DictConfig, settings: Any, name: str) -> Any:
 
 
 def out_dir(cfg: DictConfig, default: Path) -> Path:
-    """The directory that a command writes to: ``cfg.out``, if it is given."""
+    """The directory that a command writes to: ``cfg.out``, or else ``default``."""
     return Path(str(cfg.out)).expanduser() if cfg.out else default

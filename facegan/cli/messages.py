@@ -48,11 +48,11 @@ def sentence_of(
     return one_line(error)
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
+def _nearest(word: str, valid: Sequence[str]) -> str:
     """``"; did you mean X?"`` or a full stop."""
     # A key typed without its group ("lr_g") or in the wrong one is as near as a misspelt one.
-    by_name = {name.rpartition(".")[2]: name for name in known}
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [
+    by_name = {name.rpartition(".")[2]: name for name in valid}
+    near = difflib.get_close_matches(word, valid, n=1, cutoff=0.6) or [
         by_name[name]
         for name in difflib.get_close_matches(word.rpartition(".")[2], by_name, n=1, cutoff=0.6)
     ]

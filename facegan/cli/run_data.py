@@ -19,56 +19,58 @@ def with_data_of_the_run(arguments: list[str]) -> list[str]:
     ``dataset=`` of the same kind only those are taken that shape a picture; where a picture is
     shaped in another way than in training, one line says so.
     """
-    asked = parsed(arguments)
-    source = next((key for key in ("ckpt", "compare") if key in asked), None)
-    if source is None or not first_value(asked[source]):
+    overrides = parsed(arguments)
+    source = next((key for key in ("ckpt", "compare") if key in overrides), None)
+    if source is None or not first_value(overrides[source]):
         return arguments
-    checkpoint = Path(str(first_value(asked[source]))).expanduser()
+    checkpoint = Path(str(first_value(overrides[source]))).expanduser()
     run = SavedRun(run_dir_of(checkpoint))
     if run.dataset is None or "dataset" not in run.config:
         return arguments
-    given = {key: override.value() for key, override in asked.items()}
-    same = given.get("dataset", run.dataset) == run.dataset
+    values = {key: override.value() for key, override in overrides.items()}
+    same = values.get("dataset", run.dataset) == run.dataset
     shaping = {key: run.config.dataset[key] for key in SHAPING if key in run.config.dataset}
-    if "dataset" not in asked:
-        earlier = _settings_of(run, given)
+    if "dataset" not in overrides:
+        earlier = _settings_of(run, values)
     elif same:
-        earlier = {key: value for key, value in shaping.items() if f"dataset.{key}" not in asked}
+        earlier = {
+            key: value for key, value in shaping.items() if f"dataset.{key}" not in overrides
+        }
     else:
         earlier = {}
-    _say_differences(run, given, shaping if same else {})
+    _say_differences(run, values, shaping if same else {})
     added = [typed(f"dataset.{key}", value) for key, value in earlier.items()]
-    if "dataset" not in asked:
+    if "dataset" not in overrides:
         added.insert(0, f"dataset={run.dataset}")
     # Beside the other overrides, which argparse wants in one piece.
-    at = next(i for i, word in enumerate(arguments) if word == asked[source].input_line) + 1
+    at = next(i for i, word in enumerate(arguments) if word == overrides[source].input_line) + 1
     return [*arguments[:at], *added, *arguments[at:]]
 
 
-def _settings_of(run: SavedRun, given: dict[str, Any]) -> dict[str, Any]:
-    """The run's data set, but for what is given now."""
-    config, given = run.config, dict(given)
-    if "data_dir" in given:
-        config.data_dir = given["dataset.data_dir"] = str(given["data_dir"])
+def _settings_of(run: SavedRun, values: dict[str, Any]) -> dict[str, Any]:
+    """The run's data set, without the keys in ``values``."""
+    config, values = run.config, dict(values)
+    if "data_dir" in values:
+        config.data_dir = values["dataset.data_dir"] = str(values["data_dir"])
     for key in ("dataset.data_dir", "dataset.root"):  # relative to where that run was started
         value = OmegaConf.select(config, key)
-        if value is not None and key not in given:
+        if value is not None and key not in values:
             OmegaConf.update(config, key, str(Path(run.cwd, Path(value).expanduser())))
     dataset: Any = OmegaConf.to_container(config.dataset, resolve=True)
     # Batches are a matter of training; the checkpoint tells size and channels.
     fixed = {"_target_", "image_size", "channels", "seed", "batch_size", "global_batch_size"}
-    return {k: v for k, v in dataset.items() if k not in fixed and f"dataset.{k}" not in given}
+    return {k: v for k, v in dataset.items() if k not in fixed and f"dataset.{k}" not in values}
 
 
-def _say_differences(run: SavedRun, given: dict[str, Any], shaping: dict[str, Any]) -> None:
+def _say_differences(run: SavedRun, values: dict[str, Any], shaping: dict[str, Any]) -> None:
     """One line where pictures are shaped in another way than those the run was trained on."""
     differences = [
-        f"{key}={value} (now {given[f'dataset.{key}']})"
+        f"{key}={value} (now {values[f'dataset.{key}']})"
         for key, value in shaping.items()
-        if f"dataset.{key}" in given and given[f"dataset.{key}"] != value
+        if f"dataset.{key}" in values and values[f"dataset.{key}"] != value
     ]
-    if given.get("dataset", run.dataset) != run.dataset:
-        differences = [f"dataset={run.dataset} (now {given['dataset']})"]
+    if values.get("dataset", run.dataset) != run.dataset:
+        differences = [f"dataset={run.dataset} (now {values['dataset']})"]
     if differences and rank() == 0:
         print(f"{run.run_dir} was trained with {', '.join(differences)}.", file=sys.stderr)
 

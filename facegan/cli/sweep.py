@@ -92,8 +92,8 @@ def own_gpus(devices: Any, accelerator: str, count: int) -> Iterator[list[int] |
 def note_failure(run_dir: Path, sentence: str) -> None:
     """Add the reason why a run has no objective to its ``result.json``."""
     path = run_dir / RESULT
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    write_json(path, known | {"objective": None, "error": sentence})
+    result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json(path, result | {"objective": None, "error": sentence})
 
 
 def raise_if_no_job_succeeded(error: Exception, directory: Path | None) -> None:

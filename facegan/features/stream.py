@@ -46,12 +46,12 @@ def stream(
     with tqdm(total=len(rows), desc=title, unit="img", leave=False, disable=hidden) as bar:
         for start in range(0, len(rows), BATCH * world):
             block = rows[start : start + BATCH * world]
-            mine = block[rank * BATCH : (rank + 1) * BATCH]
+            own = block[rank * BATCH : (rank + 1) * BATCH]
             if world == 1:
-                yield read(images_of(mine))
+                yield read(images_of(own))
             else:
                 # all_gather needs equal shapes
-                padded = np.resize(mine if len(mine) else block, BATCH)
+                padded = np.resize(own if len(own) else block, BATCH)
                 vectors = ranks.gather(read(images_of(padded)).clone()).flatten(0, 1)
                 yield vectors[: len(block)]
             bar.update(len(block))

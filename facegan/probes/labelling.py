@@ -36,11 +36,11 @@ def find_network(
 
 def label_generated(network: Classifier, gan: GAN, n: int, seed: int, out: Path) -> np.ndarray:
     """Label the first ``n`` images of ``gan`` for ``seed``; see :func:`label_pictures`."""
-    ours, theirs = gan.settings, network.settings
-    if (ours.image_size, ours.channels) != (theirs.image_size, theirs.channels):
+    drawn, read = gan.settings, network.settings
+    if (drawn.image_size, drawn.channels) != (read.image_size, read.channels):
         raise InputError(
-            f"The generator of label= draws {ours.image_size} px with {ours.channels} channels, "
-            f"but the label network reads {theirs.image_size} px with {theirs.channels}."
+            f"The generator of label= draws {drawn.image_size} px with {drawn.channels} channels, "
+            f"but the label network reads {read.image_size} px with {read.channels}."
         )
     names = [f"{number:06d}" for number in range(n)]
     return _label(network, names, gan.images_of(n, seed), out)

@@ -42,7 +42,7 @@ def label_network(
     labels, the settings, ``seed``, ``width`` and ``blocks`` (as in Discriminator) alone.
     """
     if settings.ckpt is not None:
-        return _given(Path(settings.ckpt).expanduser(), task, data, device)
+        return _load_checked(Path(settings.ckpt).expanduser(), task, data, device)
     data = _in_batches(data, min(settings.batch_size, task.train.stop))
     # This text is hashed into the file's name: another wording would train every network again.
     made_from = (
@@ -137,19 +137,21 @@ def _in_batches(data: ImageDataModule, size: int) -> ImageDataModule:
     return data
 
 
-def _given(path: Path, task: Task, data: ImageDataModule, device: torch.device) -> Classifier:
+def _load_checked(
+    path: Path, task: Task, data: ImageDataModule, device: torch.device
+) -> Classifier:
     network = load_classifier(path, device)
-    theirs, classes = network.settings, task.problem.classes
+    settings, classes = network.settings, task.problem.classes
     wanted = [
         list(task.problem.names),
         None if classes is None else list(classes),
         data.image_size,
         data.channels,
     ]
-    if [theirs[key] for key in ("names", "classes", "image_size", "channels")] != wanted:
+    if [settings[key] for key in ("names", "classes", "image_size", "channels")] != wanted:
         raise InputError(
-            f"cnn.ckpt={path} predicts {', '.join(theirs.names)} from images of "
-            f"{theirs.image_size} px with {theirs.channels} channels; needed is one for "
+            f"cnn.ckpt={path} predicts {', '.join(settings.names)} from images of "
+            f"{settings.image_size} px with {settings.channels} channels; needed is one for "
             f"{', '.join(task.problem.names)}, {data.image_size} px and {data.channels} channels."
         )
     return network

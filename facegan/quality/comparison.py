@@ -72,8 +72,8 @@ def compare(
     """Measure two generators on the same latents, and test the differences of their scores.
 
     Writes into ``out``: ``comparison.json``, ``comparison.png``, and what
-    :func:`facegan.quality.evaluation.evaluate` writes in ``first`` and ``second``. The level of
-    significance is shared among the scores (Bonferroni).
+    :func:`facegan.quality.evaluation.evaluate_candidate` writes in ``first`` and ``second``. The
+    level of significance is shared among the scores (Bonferroni).
 
     Raises InputError where the two cannot be compared, or nothing can be written to ``out``.
     """

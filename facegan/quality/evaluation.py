@@ -89,7 +89,7 @@ class Candidate:
         )
 
 
-def evaluate(reference: ReferenceSet, candidate: Candidate, out: Path) -> QualityResult:
+def evaluate_candidate(reference: ReferenceSet, candidate: Candidate, out: Path) -> QualityResult:
     """Measure ``candidate``, log its scores, write ``evaluation.json`` and pictures into ``out``.
 
     Raises InputError, before anything is read, where nothing can be written to ``out``.
@@ -102,7 +102,7 @@ def evaluate(reference: ReferenceSet, candidate: Candidate, out: Path) -> Qualit
 
 
 def measure(reference: ReferenceSet, candidate: Candidate, out: Path) -> QualityResult:
-    """:func:`evaluate` without its messages."""
+    """:func:`evaluate_candidate` without its messages."""
     images_of, numbers = candidate.images_of, candidate.numbers
     vectors = reference.vectors(images_of, numbers)
     result = reference.scores(vectors, images_of, numbers)

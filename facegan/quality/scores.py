@@ -150,8 +150,10 @@ def sliced_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, Quali
     """Sliced Wasserstein distance of each level of the pyramid of images, and the mean of these."""
     count = len(generated)
     levels = {
-        theirs.shape[-1]: sliced_wasserstein(patches(theirs, seed + 1), patches(ours, seed), seed)
-        for theirs, ours in zip(pyramid(real), pyramid(generated), strict=True)
+        real_level.shape[-1]: sliced_wasserstein(
+            patches(real_level, seed + 1), patches(level, seed), seed
+        )
+        for real_level, level in zip(pyramid(real), pyramid(generated), strict=True)
     }
     mean = Estimate(
         float(np.mean([level.value for level in levels.values()])),
@@ -164,8 +166,8 @@ def sliced_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, Quali
 def similarity_score(real: Tensor, generated: Tensor) -> SimilarityScore:
     """MS-SSIM of pairs of images in [-1, 1] (N, C, H, W)."""
     similarities = pair_similarities(generated)
-    usual = float(pair_similarities(real).mean())
-    return SimilarityScore(mean_estimate(similarities), 2 * len(similarities), usual)
+    real_mean = float(pair_similarities(real).mean())
+    return SimilarityScore(mean_estimate(similarities), 2 * len(similarities), real_mean)
 
 
 def copies_score(found: Memorization) -> CopiesScore:

@@ -9,7 +9,7 @@ from PIL import Image
 from facegan.data.sources.synthetic import Synthetic
 from facegan.pictures.scaling import to_uint8
 from facegan.quality import report
-from facegan.quality.evaluation import Candidate, evaluate
+from facegan.quality.evaluation import Candidate, evaluate_candidate
 from facegan.quality.metrics.uncertainty import Estimate
 from facegan.quality.reference import ReferenceSet
 from facegan.quality.scores import CopiesScore, KernelScore, PrevalenceScore, SimilarityScore
@@ -35,7 +35,7 @@ def test_a_gan_is_evaluated_without_a_command_line(faces: Synthetic, tmp_path: P
     candidate = Candidate.of_gan(gan, path, 40, seed=0)
     assert candidate.name == "run"
     reference = ReferenceSet(settings(), faces, "cpu")
-    result = evaluate(reference, candidate, tmp_path / "out")
+    result = evaluate_candidate(reference, candidate, tmp_path / "out")
     saved = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert saved["kd_pixels"]["value"] == result.scores["kd_pixels"].value
     assert saved["kd_pixels"]["subset_size"] == 20
@@ -70,7 +70,9 @@ def test_copies_are_shown_above_what_they_repeat(tmp_path: Path):
         channels=3,
         facts={},
     )
-    evaluate(ReferenceSet(settings(metrics=["new"]), data, "cpu"), candidate, tmp_path / "out")
+    evaluate_candidate(
+        ReferenceSet(settings(metrics=["new"]), data, "cpu"), candidate, tmp_path / "out"
+    )
     sheet = np.asarray(Image.open(tmp_path / "out" / "nearest.png"))
     margin = sheet.shape[1] - (12 * 18 + 2) * 4
     height = sheet.shape[0] // 2

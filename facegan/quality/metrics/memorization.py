@@ -55,13 +55,13 @@ def memorization(train: Tensor, held_out: Tensor, generated: Tensor) -> Memoriza
     image, of which the nearer counts. Raises InputError for too few held-out images.
     """
     expect_held_out(len(held_out))
-    usual, _ = _ratio(held_out[:HELD_OUT], train)
-    usual = usual[usual > 0]  # 0: exact duplicates of training images
+    real_ratio, _ = _ratio(held_out[:HELD_OUT], train)
+    real_ratio = real_ratio[real_ratio > 0]  # 0: exact duplicates of training images
     ratio, row = _ratio(generated, train)
-    threshold = torch.quantile(usual, SUSPICIOUS) if len(usual) else torch.tensor(1.0)
+    threshold = torch.quantile(real_ratio, SUSPICIOUS) if len(real_ratio) else torch.tensor(1.0)
     suspect = ratio < threshold
     # The threshold is an estimate: three standard errors on the safe side.
-    chance = SUSPICIOUS + 3 * (SUSPICIOUS / max(1, len(usual))) ** 0.5
+    chance = SUSPICIOUS + 3 * (SUSPICIOUS / max(1, len(real_ratio))) ** 0.5
     p = binomtest(int(suspect.sum()), len(ratio), min(chance, 0.5), alternative="greater").pvalue
     return Memorization(suspect, float(p), ratio, row)
 
