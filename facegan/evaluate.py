@@ -1,6 +1,6 @@
 """Score generated images against real ones: ``python -m facegan.evaluate ckpt=RUN_DIR``.
 
-With ``samples=DIR``, score a folder of pictures; with ``compare=[RUN_A,RUN_B]``, test whether two
+With ``samples=DIR``, score a folder of pictures; with ``'compare=[RUN_A,RUN_B]'``, test whether two
 generators differ.
 """
 
@@ -28,7 +28,7 @@ def evaluate(cfg: Any) -> None:
     """Evaluate a checkpoint or a folder of pictures, or compare two checkpoints."""
     if sum(cfg[key] is not None for key in ("ckpt", "samples", "compare")) != 1:
         raise InputError(
-            "Say what to evaluate: ckpt=FILE or RUN_DIR, samples=DIR, or compare=[RUN_A,RUN_B]."
+            "Say what to evaluate: ckpt=FILE or RUN_DIR, samples=DIR, or 'compare=[RUN_A,RUN_B]'."
         )
     config = plain(cfg)
     command, settings = CommandSettings.pick(config), EvaluationSettings.pick(config)

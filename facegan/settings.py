@@ -47,6 +47,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     prefix: ClassVar[str] = ""
+    internal: ClassVar[Sequence[str]] = ()  # fields that conf/ sets, and users do not
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -80,10 +81,11 @@ class Settings(BaseModel):
         """A row per field: key, default, what a value may be, and its meaning.
 
         Fields of nested settings have rows of their own. Keys of another section, which set fields
-        here too (``seed``), have none.
+        here too (``seed``), and internal ones have none.
         """
         rows, defaults = [], cls.defaults()
-        for name, field in cls.model_fields.items():
+        shown = {k: field for k, field in cls.model_fields.items() if k not in cls.internal}
+        for name, field in shown.items():
             key, kind = cls.key(name), field.annotation
             if isinstance(kind, type) and issubclass(kind, Settings):
                 rows += kind.table()

@@ -138,7 +138,7 @@ def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Pat
             "must be pixels, cnn, inception or a model",
         ),
         (["extractor.kind=cnn", "extractor.weights=no.ckpt"], "no.ckpt is not a label classifier"),
-        (["samples=here"], "ckpt=FILE or RUN_DIR, samples=DIR, or compare"),
+        (["samples=here"], "ckpt=FILE or RUN_DIR, samples=DIR, or 'compare="),
         (["n=0"], "n must be a whole number of at least 1"),
     ],
 )

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import hydra
@@ -20,11 +21,30 @@ DOCS = [README, ROOT / "CONTRIBUTING.md", *ROOT.glob("experiments/**/README.md")
 
 def shell_lines(path: Path) -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
-    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line]
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def help_lines() -> list[str]:
+    """The examples in the help of every command."""
+    texts = [path.read_text(encoding="utf-8") for path in CONF_DIR.rglob("*.yaml")]
+    examples = [text.partition("Example")[2] for text in texts if "template: |" in text]
+    return [line.strip() for text in examples for line in text.splitlines() if "-m fac" in line]
+
+
+def prose(path: Path) -> str:
+    """What people read in a file: all of it; of a Python file its strings and comments."""
+    if path.suffix != ".py":
+        return path.read_text(encoding="utf-8")
+    with tokenize.open(path) as file:
+        tokens = list(tokenize.generate_tokens(file.readline))
+    kinds = ("STRING", "FSTRING_MIDDLE", "COMMENT")
+    return "\n".join(t.string for t in tokens if tokenize.tok_name[t.type] in kinds)
 
 
 COMMANDS = [line for line in shell_lines(README) if "-m facegan." in line]
-ALL_COMMANDS = [line for path in DOCS for line in shell_lines(path) if "-m facegan." in line]
+LINES = [line for path in DOCS for line in shell_lines(path)] + help_lines()
+ALL_COMMANDS = [line for line in LINES if "-m facegan." in line]
+READ = [*DOCS, ROOT / "CHANGELOG.md", *CONF_DIR.rglob("*.yaml"), *ROOT.glob("facegan/**/*.py")]
 
 # Appended to a command, so that it takes seconds. What a machine without a GPU cannot run is
 # replaced: the later of two values of a key counts.
@@ -153,13 +173,24 @@ def test_commands_compose(line: str):
         assert hydra.compose({"train": "config"}.get(module, module), overrides)
 
 
-@pytest.mark.parametrize("line", shell_lines(README))
+@pytest.mark.parametrize("line", LINES)
 def test_lines_can_be_pasted_into_any_shell(line: str):
-    """zsh takes comments for arguments and brackets for patterns; PowerShell knows no backslash."""
+    """zsh takes comments for arguments and brackets for patterns; PowerShell splits at commas."""
     assert "#" not in line
     assert "\\" not in line
     for word in re.findall(r"(?:'[^']*'|\S)+", line):
-        assert not (set("[]*?{}$") & set(word)) or word[0] == word[-1] == "'", word
+        assert not (set("[]*?{}$,") & set(word)) or word[0] == word[-1] == "'", word
+
+
+def test_help_has_examples():
+    modules = {re.search(r"facegan\.(\w+)", line)[1] for line in help_lines()}  # type: ignore[index]
+    assert modules == {"train", "sample", "cluster", "classify", "evaluate", "report"}
+
+
+@pytest.mark.parametrize("path", READ, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lists_to_be_typed_are_quoted(path: Path):
+    """In comments, docstrings and messages, too: zsh takes brackets for patterns."""
+    assert re.findall(r"(?<!['\w.])[a-z][\w.]*=\[.*", prose(path)) == []
 
 
 def test_the_readme_is_short():

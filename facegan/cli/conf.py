@@ -92,10 +92,14 @@ def score_name(score: str, extractor: Any) -> str:
     return name_of(score, network_name(str(extractor.get("kind")), extractor.get("layer")))
 
 
-def keys(name: str, *, _root_: DictConfig) -> str:
-    """For ``--help``: a table of the keys that ``SETTINGS[name]`` declares."""
+def keys(*names: str, _root_: DictConfig) -> str:
+    """For ``--help``: a table of the keys that ``SETTINGS`` declares for each of ``names``.
+
+    A key that several of them have is listed once, with its last meaning.
+    """
     # An option of the group dataset that facegan does not have has at least the common keys.
-    return key_table(SETTINGS.get(name, DataSettings).table(), _root_)
+    rows = {row[0]: row for name in names for row in SETTINGS.get(name, DataSettings).table()}
+    return key_table(list(rows.values()), _root_)
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {

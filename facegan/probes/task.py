@@ -102,7 +102,7 @@ def problem_of(
     if len(names) > 1:
         raise InputError(
             f"{', '.join(multiclass)} has several classes and cannot be predicted together with "
-            f"attributes: choose classify.attributes=[{multiclass[0]}], or leave it out."
+            f"attributes: choose 'classify.attributes=[{multiclass[0]}]', or leave it out."
         )
     classes = class_names.get(names[0]) or [str(number) for number in range(int(values.max()) + 1)]
     if len(classes) < 2:

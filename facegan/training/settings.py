@@ -1,5 +1,6 @@
 """Settings of a training and of Lightning's Trainer."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -34,6 +35,8 @@ class ObjectiveSettings(Settings):
 
 class TrainSettings(Settings):
     """Settings of ``facegan.train`` at the top of the configuration."""
+
+    internal: ClassVar[Sequence[str]] = ("run_dir", "searched")
 
     seed: Seed = setting(0, "seed of weights, latents and the order of images")
     ckpt: str | None = setting(None, "start a new run from this checkpoint file or run directory")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -363,3 +364,7 @@ def test_help_says_what_keys_mean(command: str, run, monkeypatch):
     }[command]
     assert meaning in output
     assert "/settings" not in output
+    keys = re.findall(r"^  ([a-z][\w.]*)  ", output, re.MULTILINE)
+    assert sorted(keys) == sorted(set(keys))
+    assert "seed" in keys
+    assert not {"run_dir", "searched"} & set(keys)  # users do not set them

@@ -14,7 +14,7 @@ def test_attributes_or_one_label_with_classes():
     assert (problem.heads, targets.tolist()) == (8, [3, 7])
     problem, _ = problem_of(["class"], values[:, :1], {"class": ["cat", "dog"]})
     assert problem.classes == ["cat", "dog"]
-    with pytest.raises(InputError, match=r"choose classify.attributes=\[digit\]"):
+    with pytest.raises(InputError, match=r"choose 'classify.attributes=\[digit\]"):
         problem_of(["digit", "Bald"], np.array([[3, 0]]), {})
     with pytest.raises(InputError, match="no labels"):
         problem_of([], values[:, :0], {})

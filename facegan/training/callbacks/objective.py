@@ -80,6 +80,6 @@ def check_objective(objective: ObjectiveSettings, callbacks: Iterable[Any], need
     measuring = {callback.family for callback in callbacks if isinstance(callback, Measurement)}
     if watched and family in ("quality", "clusters") and family not in measuring:
         raise InputError(
-            f"The objective {metric} is not measured without the callback {family}: add it to "
-            "callbacks=[...], or name another metric in objective.metric."
+            f"The objective {metric} is not measured without the callback {family}: add it, as in "
+            f"'callbacks=[checkpoints,{family}]', or name another metric in objective.metric."
         )
