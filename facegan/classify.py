@@ -20,7 +20,7 @@ from facegan.run_dir import last_checkpoint, run_dir_of
 
 
 def classify(cfg: Any) -> None:
-    """Do what ``cfg`` asks for and write tables and pictures into ``cfg.out``."""
+    """Probe, label pictures or train a label network, and write the results to ``cfg.out``."""
     content = plain(cfg)
     command = CommandSettings.pick(content)
     settings = ProbeSettings.read(content["classify"])

@@ -6,7 +6,7 @@ from facegan.errors import InputError
 
 
 def usable_device(device: str | torch.device) -> torch.device:
-    """``device``, or the one of that name, as torch spells it; ``auto``: a GPU if there is one.
+    """The device that ``device`` names as in torch; ``auto``: a GPU if there is one.
 
     Raises InputError if it cannot be used.
     """

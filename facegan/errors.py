@@ -61,6 +61,4 @@ def interruptible(state: Callable[[], str]) -> Iterator[None]:
 def came_too_late(signum: int) -> InterruptedRun:
     """The run is complete, but a sweep must not continue: the signal came in the last epoch."""
     name = signal.Signals(signum).name
-    return InterruptedRun(
-        f"{name} came when the run had just had its last epoch: it is done.", signum
-    )
+    return InterruptedRun(f"{name} came after the last epoch: the run is complete.", signum)

@@ -1,4 +1,4 @@
-"""Paths and values as Hydra's command line and a shell read them."""
+"""Quoting of paths and values for Hydra's command line and for shells."""
 
 import os
 import re
@@ -15,7 +15,7 @@ def is_path(key: str) -> bool:
 
 
 def with_quoted_paths(arguments: list[str]) -> list[str]:
-    """Quote existing paths, and all values of path keys, where Hydra would read them as else.
+    """Quote existing paths, and values of path keys, if Hydra would misread them.
 
     Hydra's grammar rejects brackets, commas, an equals sign and non-ASCII letters, reads digits as
     a number, and does not know ``~``.
@@ -40,14 +40,14 @@ def _with_quoted_path(argument: str) -> str:
 
 
 def assignment(key: str, path: str | Path) -> str:
-    """``key=path`` as it can be pasted into a shell: Hydra wants quotes of its own around some."""
+    """``key=path`` to be pasted into a shell, with the quotes that Hydra needs."""
     if re.fullmatch(r"[\w./:-]+", str(path), re.ASCII) and not _is_number(str(path)):
         return f"{key}={path}"
     return shlex.quote(f"{key}={quoted(str(path))}")
 
 
 def quoted(text: str) -> str:
-    """A string as Hydra's command line reads it, whatever is in it."""
+    """``text`` as a string on Hydra's command line, whatever it contains."""
     # In quotes, backslashes stand for themselves except before a quote.
     text = re.sub(r"(\\*)'", r"\1\1\\'", text)
     return "'" + re.sub(r"(\\+)\Z", r"\1\1", text) + "'"

@@ -16,7 +16,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def last_checkpoint(run_dir: str | Path) -> Path:
-    """The checkpoint a run resumes from; a run directory stands for it."""
+    """The checkpoint that a run resumes from, and that its directory stands for."""
     return Path(run_dir) / "checkpoints" / "last.ckpt"
 
 
@@ -76,7 +76,7 @@ def claimed(
         last = last_checkpoint(run_dir)  # the best is written before it
         if not resuming and (last.exists() or (run_dir / RESULT).exists()):
             raise OccupiedError(
-                f"{run_dir} holds a run already: go on with it "
+                f"{run_dir} holds a run already: continue it "
                 f"({assignment('resume', run_dir)}), or choose another hydra.run.dir."
             )
         new = is_new(run_dir)

@@ -1,7 +1,7 @@
 """Settings declared once: each key with its type, range, default and meaning.
 
-Checks, error sentences, the configuration's defaults and ``--help`` all follow from the fields of a
-:class:`Settings` child. This module and its children import no torch.
+Checks, error messages, the configuration's defaults and ``--help`` follow from the fields of
+:class:`Settings` subclasses. Modules that declare them import no torch.
 """
 
 import difflib
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from facegan.errors import InputError
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that every library accepts
 Count = Annotated[int, Field(ge=1)]
 # The command line reads a file or directory called "0" as a number.
 PathName = Annotated[str, BeforeValidator(lambda v: str(v) if type(v) in (int, float) else v)]
@@ -28,8 +28,8 @@ def setting(
     Args:
         default: plain YAML value.
         meaning: one line, for ``--help`` and for readers.
-        key: as the user types it, where it is not ``prefix + name``.
-        form: what a value must be, where its type does not say it ("DD:HH:MM:SS").
+        key: as the user types it, if it is not ``prefix + name``.
+        form: what a value must be, if its type does not say it ("DD:HH:MM:SS").
         example: of a list, as typed.
         **range_: pydantic's constraints: ``ge``, ``gt``, ``le``, ``lt``, ``pattern`` …
     """
@@ -40,7 +40,7 @@ def setting(
 class Settings(BaseModel):
     """Checked, immutable settings; a wrong value raises InputError with one sentence.
 
-    A child sets ``prefix``, what stands before its keys on the command line ("model."), and
+    A subclass sets ``prefix``, which its keys start with on the command line ("model."), and
     declares its fields with :func:`setting`. Combinations of values are checked in a
     ``@model_validator(mode="after")`` that raises InputError.
     """
@@ -57,17 +57,17 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """From a part of the configuration: ``_target_`` is left out."""
+        """Settings from a node of the configuration, without its ``_target_``."""
         return cls(**{key: value for key, value in values.items() if key != "_target_"})
 
     @classmethod
     def pick(cls, values: Mapping[str, Any]) -> Self:
-        """From a larger mapping, such as a command's whole configuration: only its own fields."""
+        """Settings from the fields that a larger mapping has, such as a whole configuration."""
         return cls(**{name: values[name] for name in cls.model_fields if name in values})
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """Plain values of all fields: what the configuration starts from."""
+        """Default values of all fields, as plain YAML values."""
         return cls.model_construct().model_dump(mode="json")
 
     @classmethod

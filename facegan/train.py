@@ -22,10 +22,10 @@ from facegan.training.checks import check_configuration
 
 
 def train(cfg: Any) -> float | None:
-    """Train as ``cfg`` says; everything about the run ends up in ``cfg.run_dir``.
+    """Train as ``cfg`` says; everything about the run is written to ``cfg.run_dir``.
 
     On several devices this process starts one worker per device and waits. Returns the objective,
-    which searches look at, or None if it was not measured.
+    which searches optimise, or None if it was not measured.
     """
     invocation = Invocation.of_job(cfg)
     with _own_run_dir(invocation):

@@ -1,4 +1,4 @@
-"""Where conf/ is, its resolvers, and how a node of it becomes an object."""
+"""The configuration in conf/: where it is, its resolvers, and building objects from it."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ _INSTALLED, _CHECKOUT = _PACKAGE / "conf", _PACKAGE.parent / "conf"
 CONF_DIR = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
-# A node per class, as /settings/NAME in a defaults list: conf/ holds only what differs from it.
+# Defaults of each class, as /settings/NAME in a defaults list: conf/ holds only what differs.
 SETTINGS: dict[str, type[Settings]] = {
     "command": CommandSettings,
     "clustering": ClusterSettings,
@@ -86,7 +86,7 @@ def output_dir() -> str | None:
 
 
 def score_name(score: str, extractor: Any) -> str:
-    """What ``score`` is called by ``quality.extractor``, which may be none yet."""
+    """The full name of ``score`` with ``quality.extractor``, which may not be composed yet."""
     if not isinstance(extractor, DictConfig):
         return score
     return name_of(score, network_name(str(extractor.get("kind")), extractor.get("layer")))
@@ -130,10 +130,10 @@ def instantiate(cfg: Mapping[str, Any] | DictConfig, key: str, **arguments: Any)
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        # Worded already, or a bug of ours whose traceback is wanted.
+        # A message for users already, or a bug, whose traceback is needed.
         if isinstance(cause, (FaceganError, AssertionError, AttributeError, NameError)):
             raise cause from error
         raise InputError(f"{key}: {one_line(cause)}") from error
 
 
-register()  # whoever composes conf/ needs them
+register()  # conf/ cannot be composed without

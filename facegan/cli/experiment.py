@@ -1,4 +1,4 @@
-"""From a composed configuration to the objects of a training: here it ends."""
+"""Build the objects of a training from a composed configuration."""
 
 from functools import partial
 from pathlib import Path

@@ -16,7 +16,7 @@ WIDTH = 100
 def key_table(rows: Sequence[tuple[str, Any, str, str]], cfg: DictConfig) -> str:
     """The rows of :meth:`Settings.table` as lines: key, value in ``cfg`` and meaning.
 
-    Ready for ``string.Template``, by which Hydra fills its help.
+    ``$`` is doubled for ``string.Template``, which Hydra renders its help with.
     """
     values = [as_typed(_value(cfg, key, default)) for key, default, *_ in rows]
     width_of_key = max(len(key) for key, *_ in rows)
@@ -35,9 +35,9 @@ def key_table(rows: Sequence[tuple[str, Any, str, str]], cfg: DictConfig) -> str
 
 
 def groups_in(conf_dir: Path) -> list[Path]:
-    """The directories of the groups that people choose from, sorted.
+    """Directories of the configuration groups that users choose from, sorted.
 
-    Read from the disk: asking Hydra takes it half a second.
+    Listed from disk: Hydra's own listing takes half a second.
     """
     return sorted(path for path in conf_dir.iterdir() if path.is_dir() and path.name != "hydra")
 
@@ -53,7 +53,7 @@ def group_table(conf_dir: Path) -> str:
 def _value(cfg: DictConfig, key: str, default: Any) -> Any:
     try:
         value = OmegaConf.select(cfg, key, default=default)
-    except OmegaConfBaseException:  # known when the command runs: the directory of a run
+    except OmegaConfBaseException:  # has a value only when the command runs
         return default
     if isinstance(value, DictConfig | ListConfig):
         # ``resume`` is a key and a section.

@@ -35,7 +35,7 @@ def build_data(cfg: DictConfig, settings: Any) -> Any:
 
 
 def image_shape(cfg: DictConfig, instead: str) -> DictConfig:
-    """Image size and channels of ``cfg.dataset``, where ``instead`` is used, not a checkpoint."""
+    """Image size and channels of ``cfg.dataset``, for ``instead`` of a checkpoint."""
     shape = {key: cfg.dataset[key] for key in ("image_size", "channels")}
     if None in shape.values():
         raise InputError(

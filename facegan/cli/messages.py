@@ -17,14 +17,14 @@ from facegan.cli.help import groups_in
 def sentence_of(
     error: Exception, config_name: str, conf_dir: Path, arguments: Sequence[str] = ()
 ) -> str:
-    """One sentence the user can act on, for an error of ours, of Hydra or of the system.
+    """One sentence the user can act on, for an error of facegan, Hydra or the system.
 
     ``arguments`` of the command choose the groups whose keys are suggested.
     """
     if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         group = group.replace("override ", "")
-        # Hydra does not list them for an option in brackets.
+        # Hydra lists none for an option in brackets.
         options = error.options or sorted(path.stem for path in (conf_dir / group).glob("*.yaml"))
         return (
             f"{group}={option} is not an option{_nearest(option, options)} "
@@ -34,8 +34,8 @@ def sentence_of(
         text = error.override
         return (
             f"{text} is not understood: "
-            + ("what" if "=" in text else "write KEY=VALUE, like ckpt=RUN_DIR. What")
-            + " has brackets, commas or an equals sign in it needs quotes, like "
+            + ("values" if "=" in text else "write KEY=VALUE, like ckpt=RUN_DIR. Values")
+            + " with brackets, commas or an equals sign need quotes, like "
             "\"dataset.root='Pictures (1)'\"."
         )
     unknown = re.search(r"Could not override '([^']*)'", str(error))
@@ -79,9 +79,11 @@ def _walk(node: dict[Any, Any], prefix: str = "") -> Iterator[str]:
 
 
 def shortened(error: BaseException) -> str:
+    """The message of ``error``, cut to 300 characters."""
     return textwrap.shorten(str(error), 300, placeholder=" …")
 
 
 def one_line(error: BaseException) -> str:
+    """The message of ``error`` on one line; the name of its class if it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines) or type(error).__name__

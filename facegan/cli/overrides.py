@@ -14,7 +14,7 @@ from facegan.quoting import is_path, quoted
 
 
 def parsed(arguments: Iterable[str]) -> dict[str, Override]:
-    """The overrides among the arguments by their key; of equal keys the last one."""
+    """The overrides among ``arguments`` by key; the last one of equal keys."""
     texts = [
         argument
         for argument in arguments
@@ -24,7 +24,7 @@ def parsed(arguments: Iterable[str]) -> dict[str, Override]:
 
 
 def first_value(override: Override) -> Any:
-    """The value; of a list or a sweep its first one."""
+    """The value of ``override``; the first one of a list or a sweep."""
     value = override.value()
     if override.is_sweep_override():
         value = next(iter(getattr(value, "list", [])), None)
@@ -35,7 +35,7 @@ def first_value(override: Override) -> Any:
 
 
 def typed(key: str, value: Any) -> str:
-    """``key=value`` as Hydra's command line reads it."""
+    """``key=value`` in the grammar of Hydra's command line."""
     return f"{key}={quoted(value) if isinstance(value, str) else json.dumps(value)}"
 
 

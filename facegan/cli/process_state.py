@@ -1,4 +1,4 @@
-"""What a command changes in its process, and leaves as it was."""
+"""State of the process that a command changes while it runs, and restores."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ _NOT_FOR_USERS = (
 
 @contextmanager
 def quiet(level: int = logging.NOTSET) -> Iterator[None]:
-    """Hide what libraries say to developers; facegan itself logs from ``level`` on."""
+    """Hide library messages meant for developers; facegan itself logs from ``level`` on."""
     levels = {name: logging.getLogger(name).level for name in (*_LIGHTNING, "facegan")}
     with warnings.catch_warnings():
         for message in _NOT_FOR_USERS:
@@ -64,8 +64,8 @@ def restored() -> Iterator[None]:
 
 @contextmanager
 def arguments_for_hydra(arguments: Sequence[str]) -> Iterator[None]:
-    """Have Hydra, which reads ``sys.argv``, see ``arguments``, and raise its errors."""
+    """Pass ``arguments`` to Hydra, which reads ``sys.argv``, and make it raise its errors."""
     with restored():
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints them in its own words and exits
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise it prints them and exits
         sys.argv[1:] = arguments
         yield

@@ -16,7 +16,7 @@ ONCE = {"resume.dir", "resume.fallback", "ckpt", "trainer.max_time", "sweep"}
 
 
 def with_resumed_overrides(arguments: list[str]) -> list[str]:
-    """For ``resume=RUN_DIR``: the overrides of that run too, except where others are given now.
+    """Add the overrides of the run in ``resume=RUN_DIR``, except for keys in ``arguments``.
 
     ``resume=RUN_DIR`` is short for ``resume.dir=RUN_DIR``.
     """
@@ -31,7 +31,7 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     if named is None or named.value() in ("", None):
         return arguments
     run_dir = Path(str(named.value())).expanduser()
-    if run_dir == last_checkpoint(run_dir_of(run_dir)):  # the file stands for its run
+    if run_dir == last_checkpoint(run_dir_of(run_dir)):  # last.ckpt stands for its run
         run_dir = run_dir_of(run_dir)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file() or not any(run_dir.glob("checkpoints/*.ckpt")):
@@ -61,7 +61,7 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
     ]
     if rank() == 0:
         changes = f" with {', '.join(changed)}" if changed else ""
-        print(f"Going on in {run_dir}{changes}.", file=sys.stderr)
-    # Beside the other overrides, which argparse wants in one piece.
+        print(f"Resuming {run_dir}{changes}.", file=sys.stderr)
+    # Next to the other overrides: argparse wants them in one piece.
     at = next(i for i, word in enumerate(arguments) if word == named.input_line) + 1
     return [*arguments[:at], *earlier, typed("hydra.run.dir", str(run_dir)), *arguments[at:]]

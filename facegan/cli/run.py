@@ -36,12 +36,12 @@ Arguments = Callable[[list[str]], list[str]]
 def run(task: Callable[[Any], Any], config_name: str, complete: Arguments = list) -> None:
     """Run ``task`` on the configuration composed from the command line.
 
-    ``complete`` may add to the command line's arguments what follows from them.
+    ``complete`` may add arguments that follow from those of the command line.
     An error the user can act on is printed as one sentence, with a non-zero exit status;
     ``HYDRA_FULL_ERROR=1`` shows its traceback. The process is left as it was found: environment,
     ``sys.argv``, warning filters and logging.
     """
-    # argparse wants all overrides in one piece; people also type -m between them.
+    # argparse wants all overrides in one piece; users also type -m between them.
     arguments = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     token = full_error.set(os.environ.get("HYDRA_FULL_ERROR") == "1")
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
@@ -99,7 +99,7 @@ def _job(
                 if _is_expected(error):
                     sentence = sentence_of(error, config_name, CONF_DIR, arguments)
                     log.error(sentence)
-                else:  # CUDA out of memory, or a bug: some sweepers go on without a word
+                else:  # CUDA out of memory, or a bug: some sweepers continue without a message
                     sentence = f"{type(error).__name__}: {shortened(error)}"
                     log.exception("Job %s failed.", cfg.run_dir)
                 if not isinstance(error, OccupiedError):
@@ -137,7 +137,7 @@ def _sentences(
 
 
 def _is_expected(error: Exception) -> bool:
-    """Whether the user can act on it: bugs, and errors of files without a name, cannot be."""
+    """Whether the user can act on it: not on a bug, nor on an OSError that names no file."""
     if isinstance(error, FaceganError | CompactHydraException | OmegaConfBaseException):
         return True
     of_a_file = isinstance(error, OSError) and (error.filename or error.errno in DISK_FULL)

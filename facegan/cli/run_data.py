@@ -1,4 +1,4 @@
-"""For ``ckpt=``: the data a run was trained on."""
+"""The data settings that a command with ``ckpt=`` takes from the run."""
 
 import sys
 from pathlib import Path
@@ -13,11 +13,11 @@ from facegan.run_dir import run_dir_of
 
 
 def with_data_of_the_run(arguments: list[str]) -> list[str]:
-    """For ``ckpt=`` or ``compare=``: the data set of the (first) run, where it is recorded.
+    """Add the data set of the (first) run in ``ckpt=`` or ``compare=``, if it is recorded.
 
-    Its settings are the defaults of this command, so that single ones can still be changed. With
-    ``dataset=`` of the same kind only those are taken that shape a picture; where a picture is
-    shaped in another way than in training, one line says so.
+    Its settings become defaults, so that single ones can be changed. With ``dataset=`` of the same
+    kind only those that shape a picture are added. If pictures are shaped in another way than in
+    training, one line says so.
     """
     overrides = parsed(arguments)
     source = next((key for key in ("ckpt", "compare") if key in overrides), None)
@@ -42,7 +42,7 @@ def with_data_of_the_run(arguments: list[str]) -> list[str]:
     added = [typed(f"dataset.{key}", value) for key, value in earlier.items()]
     if "dataset" not in overrides:
         added.insert(0, f"dataset={run.dataset}")
-    # Beside the other overrides, which argparse wants in one piece.
+    # Next to the other overrides: argparse wants them in one piece.
     at = next(i for i, word in enumerate(arguments) if word == overrides[source].input_line) + 1
     return [*arguments[:at], *added, *arguments[at:]]
 
@@ -57,13 +57,13 @@ def _settings_of(run: SavedRun, values: dict[str, Any]) -> dict[str, Any]:
         if value is not None and key not in values:
             OmegaConf.update(config, key, str(Path(run.cwd, Path(value).expanduser())))
     dataset: Any = OmegaConf.to_container(config.dataset, resolve=True)
-    # Batches are a matter of training; the checkpoint tells size and channels.
+    # Batches belong to the training; size and channels come from the checkpoint.
     fixed = {"_target_", "image_size", "channels", "seed", "batch_size", "global_batch_size"}
     return {k: v for k, v in dataset.items() if k not in fixed and f"dataset.{k}" not in values}
 
 
 def _say_differences(run: SavedRun, values: dict[str, Any], shaping: dict[str, Any]) -> None:
-    """One line where pictures are shaped in another way than those the run was trained on."""
+    """Print one line if pictures are shaped in another way than in the run's training."""
     differences = [
         f"{key}={value} (now {values[f'dataset.{key}']})"
         for key, value in shaping.items()
@@ -76,7 +76,7 @@ def _say_differences(run: SavedRun, values: dict[str, Any], shaping: dict[str, A
 
 
 def settings_of_data(checkpoint: Path) -> dict[str, Any] | None:
-    """What decides which images the run of ``checkpoint`` was trained on, where it is recorded."""
+    """Settings that determine the training images of a run; None if they are not recorded."""
     config = SavedRun(run_dir_of(checkpoint)).config
     if "dataset" not in config:
         return None

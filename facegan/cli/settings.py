@@ -1,4 +1,4 @@
-"""Settings that the commands share which start from a checkpoint."""
+"""Settings shared by the commands that start from a checkpoint."""
 
 from facegan.settings import PathName, Seed, Settings, setting
 
@@ -9,7 +9,7 @@ class CommandSettings(Settings):
     ckpt: PathName | None = setting(
         None, "a checkpoint file, or a run directory for its checkpoints/last.ckpt", form="a path"
     )
-    seed: Seed = setting(0, "of everything that is drawn at random")
+    seed: Seed = setting(0, "seed of everything random")
     data_dir: PathName = setting("data", "directory of packed data sets", form="a directory")
     out: PathName | None = setting(
         None, "directory to write to; null: one in the run directory", form="a directory"

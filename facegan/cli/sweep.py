@@ -59,12 +59,12 @@ class SweepStart(Callback):
 
 @contextlib.contextmanager
 def concluded() -> Iterator[None]:
-    """Around a command: a sweep ends with its leaderboard, and with one sentence if all failed."""
+    """End a sweep with its leaderboard, and with one sentence if all its jobs failed."""
     token = _directory.set(None)
     try:
         yield
     except BaseException as error:
-        with contextlib.suppress(Exception):  # the reason of the end matters more
+        with contextlib.suppress(Exception):  # the original error matters more
             conclude_sweep(_directory.get())
         if isinstance(error, Exception):
             raise_if_no_job_succeeded(error, _directory.get())
@@ -77,9 +77,9 @@ def concluded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def own_gpus(devices: Any, accelerator: str, count: int) -> Iterator[list[int] | None]:
-    """While a sweep's job runs, numbers of GPUs that its other jobs do not use.
+    """Numbers of the GPUs reserved for a sweep's job while it runs.
 
-    A launcher may run several at once. None where there is nothing to choose from.
+    A launcher may run several jobs at once. None if there is nothing to choose from.
     """
     wanted = accelerator in GPUS and isinstance(devices, int)
     if not (in_sweep() and wanted and visible_gpus() >= max(2, count)):

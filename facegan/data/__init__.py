@@ -1,4 +1,4 @@
-"""Data: any source is packed once into a store of uint8 rows; training only ever reads the store.
+"""Data: a source is packed once into a store of uint8 rows, which training reads.
 
 source (celeba | mnist | folder | synthetic) -> packing.store.prepare -> Store -> ImageDataModule
 """

@@ -1,6 +1,6 @@
-"""The LightningDataModule: batches from a packed store, and the one place where they become float.
+"""The LightningDataModule: batches from a packed store, converted to float on the device.
 
-A data set is a child that finds its pictures (`source()`); everything else is here.
+A data set is a subclass whose ``source()`` finds the pictures; everything else is here.
 """
 
 import logging
@@ -71,8 +71,8 @@ class ImageDataModule(pl.LightningDataModule):
     """
 
     settings_class: ClassVar[type[DataSettings]] = DataSettings
-    directory: ClassVar[str] = ""  # in data_dir, where dataset.root is null; "": it has no files
-    shaped_by: ClassVar[Sequence[str]] = ("image_size", "channels", "crop")  # its pixels
+    directory: ClassVar[str] = ""  # in data_dir, used if dataset.root is null; "": no files
+    shaped_by: ClassVar[Sequence[str]] = ("image_size", "channels", "crop")  # fields
     settings: Any  # an instance of settings_class
     name: str  # Lightning's may be None
 
@@ -92,7 +92,7 @@ class ImageDataModule(pl.LightningDataModule):
     def content(self) -> dict[str, Any] | None:
         """The settings that choose the source and shape its pixels, as JSON values.
 
-        A store is found again by them when its source is gone. ``None``: the source is never gone.
+        They find the store again when its source is gone. ``None``: the source cannot go away.
         """
         if not self.directory:
             return None
@@ -116,7 +116,7 @@ class ImageDataModule(pl.LightningDataModule):
         return Path(self.settings.root or Path(self.data_dir, self.directory)).expanduser()
 
     def prepare_data(self) -> None:
-        """Open the store; make it first if there is none (Lightning: one process per machine).
+        """Open the store, or make it if there is none (called once per machine).
 
         A source whose fingerprint has not changed is not listed again. When a source was moved or
         deleted, the store made from it is used, with a warning.
@@ -139,7 +139,7 @@ class ImageDataModule(pl.LightningDataModule):
             index.record(self._store.path, fingerprint)
 
     def setup(self, stage: str | None = None) -> None:
-        self.prepare_data()  # in the other processes: opens what the first one has made
+        self.prepare_data()  # on other ranks: opens the store that the first one made
 
     @property
     def store(self) -> Store:
@@ -154,7 +154,7 @@ class ImageDataModule(pl.LightningDataModule):
         return self.store.label_names
 
     def train_rows(self) -> np.ndarray:
-        """The rows of the store that are trained on."""
+        """The training rows of the store, up to ``limit``."""
         return self.store.rows("train")[: self.limit]
 
     def batch_size_on(self, world: int) -> int:
@@ -170,7 +170,7 @@ class ImageDataModule(pl.LightningDataModule):
         return together // world
 
     def check(self, world: int) -> None:
-        """Raise InputError where ``world`` devices cannot train on these data.
+        """Raise InputError if ``world`` devices cannot train on these data.
 
         :meth:`train_dataloader` would raise the same, but only after Lightning has written files.
         """
@@ -191,7 +191,7 @@ class ImageDataModule(pl.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Whole batches only, in an order that follows from the seed and the epoch."""
+        """Whole batches only, in an order determined by the seed and the epoch."""
         world = self.trainer.world_size if self.trainer else 1
         self.check(world)
         rows, batch_size = self.train_rows(), self.batch_size_on(world)
@@ -236,7 +236,7 @@ class ImageDataModule(pl.LightningDataModule):
             drop_last=drop_last,
             collate_fn=_identity,
             pin_memory=device == "cuda",
-            generator=torch.Generator(),  # else each pass over it advances the global random state
+            generator=torch.Generator(),  # otherwise each pass advances the global random state
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -278,5 +278,7 @@ class ImageDataModule(pl.LightningDataModule):
         images, labels = batch
         if self.flip and self.trainer is not None and self.trainer.training:
             mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-            images = torch.where(mirrored, images.flip(3), images)  # while it is a byte per value
+            images = torch.where(
+                mirrored, images.flip(3), images
+            )  # as bytes: a quarter of the memory
         return to_float(images), labels

@@ -1,4 +1,4 @@
-"""Which data are trained on, and how they are prepared and batched."""
+"""Settings of the data: where they are, and how they are prepared and batched."""
 
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +11,7 @@ from facegan.settings import Count, Seed, Settings, setting
 def _name(default: str) -> Any:
     return setting(
         default,
-        "name of the data set, with which the directory of its store begins",
+        "name of the data set, and the first part of its store's name",
         pattern=r"^\w[\w.-]*$",
         form="letters, digits, '.', '_' and '-'",
     )
@@ -28,7 +28,7 @@ class DataSettings(Settings):
 
     name: str = _name("images")
     data_dir: str = setting(
-        "data", "where stores are kept", key="data_dir", form="a directory", min_length=1
+        "data", "directory of packed data sets", key="data_dir", form="a directory", min_length=1
     )
     image_size: int = setting(64, "side of the square images in pixels", ge=8, le=1024)
     channels: Literal[3, 1] = setting(3, "3: colour, 1: grey")
@@ -36,12 +36,12 @@ class DataSettings(Settings):
     global_batch_size: Count | None = setting(
         None, "instead of batch_size: images per training batch on all devices together"
     )
-    flip: bool = setting(True, "mirror half of the training images left to right")
-    limit: Count | None = setting(None, "train on the first so many images only; null: on all")
+    flip: bool = setting(True, "mirror half of the training images, chosen at random")
+    limit: Count | None = setting(None, "largest number of training images; null: all")
     max_bad_fraction: float = setting(
-        0.01, "share of unreadable pictures that may be left out", ge=0, le=1
+        0.01, "largest share of unreadable pictures, which are left out", ge=0, le=1
     )
-    seed: Seed = setting(0, "of the order of the training images", key="seed")
+    seed: Seed = setting(0, "seed of the order of the training images", key="seed")
 
 
 class CelebASettings(DataSettings):
@@ -54,7 +54,7 @@ class CelebASettings(DataSettings):
     download: Literal["kaggle"] | None = setting(
         None, "kaggle: download CelebA with kagglehub if it is not in root"
     )
-    crop: int = _crop(178, "side in pixels of the centre square of the 178 x 218; 108: face alone")
+    crop: int = _crop(178, "side in pixels of the centre square of 178 x 218; 108: the face alone")
 
 
 class FolderSettings(DataSettings):
@@ -99,10 +99,8 @@ class SyntheticSettings(DataSettings):
     """Settings of the drawn faces."""
 
     name: str = _name("synthetic")
-    n: Count = setting(20_000, "faces to draw; those of a smaller n are the first of a larger")
-    draw_seed: Seed = setting(
-        0, "of what the faces look like: runs with other seeds share faces drawn once"
-    )
+    n: Count = setting(20_000, "number of faces; a smaller n gives the first of a larger one")
+    draw_seed: Seed = setting(0, "seed of the faces; not seed, so that all runs share them")
     image_size: int = setting(32, "side of the square images in pixels", ge=8, le=1024)
     channels: Literal[3] = setting(3, "drawn faces are coloured", form="3 for drawn faces")
 
@@ -113,11 +111,11 @@ KINDS: dict[str, type[DataSettings]] = {  # by the option of dataset=
     "mnist": MNISTSettings,
     "synthetic": SyntheticSettings,
 }
-SHAPING = ("crop",)  # fields that decide how a picture looks, beside its size and channels
+SHAPING = ("crop",)  # fields that change how a picture looks, beside its size and channels
 
 
 def source_keys() -> set[str]:
-    """Keys about where one kind of data comes from, which mean nothing for another."""
+    """Keys of where one kind of data comes from, which another kind does not have."""
     own = {
         settings.key(name)
         for settings in KINDS.values()

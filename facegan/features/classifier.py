@@ -1,6 +1,6 @@
 """The label network: predicts attributes or classes with D's layers, trained end to end.
 
-The reference for linear probes on D's features, and what labels generated images.
+It is the reference for linear probes on D's features, and labels generated images.
 """
 
 from collections.abc import Sequence
@@ -127,7 +127,7 @@ def predict(logits: Tensor, multiclass: bool) -> Tensor:
 def balancing(prevalence: Tensor, multiclass: bool) -> Tensor:
     """Loss weights (heads,) that make rare values count as much as frequent ones, up to tenfold.
 
-    For each attribute of 1 against 0; or for each class.
+    Of 1 against 0 for each attribute, or of each class.
     """
     rare = torch.full_like(prevalence, 1 / len(prevalence)) if multiclass else 1 - prevalence
     return (rare / prevalence.clamp_min(1e-3)).clamp(0.1, 10)

@@ -19,18 +19,18 @@ from facegan.features.names import FID_LAYER, network_name
 from facegan.networks.weights import weights_key
 from facegan.pictures.scaling import to_uint8
 
-INCEPTION_LAYERS = (64, 192, 768, FID_LAYER)  # by their width
-LAST_LAYERS = ("fc", "classifier", "head", "heads")  # what torchvision's models call theirs
+INCEPTION_LAYERS = (64, 192, 768, FID_LAYER)  # named by their width
+LAST_LAYERS = ("fc", "classifier", "head", "heads")  # of torchvision's models
 NETWORKS = "networks"  # directory beside the packed images
 
 log = logging.getLogger(__name__)
 
 
 class Output(NamedTuple):
-    """What an extractor reads in N images."""
+    """An extractor's output for N images."""
 
     features: Tensor  # (N, d) float32
-    logits: Tensor | None = None  # (N, num_logits) float32; None: the extractor predicts nothing
+    logits: Tensor | None = None  # (N, num_logits) float32; None: it has no logits
 
     def packed(self) -> Tensor:
         """Features and logits side by side (N, d + num_logits), to stream and to save."""
@@ -43,9 +43,9 @@ class Extractor(nn.Module):
     Args:
         name: of the network, in the names of scores.
         key: changes when its weights do.
-        num_logits: how many logits it gives; 0: none.
-        labels: what they predict, where these are labels of the data.
-        multiclass: whether they are of classes, of which an image has exactly one.
+        num_logits: number of logits; 0: none.
+        labels: names of the data's labels that the logits predict, if they do.
+        multiclass: whether the logits are of classes, of which an image has exactly one.
         image_shape: channels and side in pixels of the images it can read; ``None``: any.
     """
 
@@ -65,6 +65,7 @@ class Extractor(nn.Module):
         self.image_shape = image_shape
 
     def forward(self, images: Tensor) -> Output:
+        """Features, and logits if there are any; subclasses implement it."""
         raise NotImplementedError
 
     @torch.inference_mode()
@@ -74,7 +75,7 @@ class Extractor(nn.Module):
         return Output(features.float(), None if logits is None else logits.float())
 
     def unpack(self, vectors: Tensor) -> Output:
-        """The output that :meth:`Output.packed` made ``vectors`` of."""
+        """The inverse of :meth:`Output.packed`."""
         if not self.num_logits:
             return Output(vectors)
         return Output(vectors[:, : -self.num_logits], vectors[:, -self.num_logits :])
@@ -114,7 +115,7 @@ class LabelNetwork(Extractor):
 
 
 class Inception(Extractor):
-    """torch-fidelity's Inception, which the FID is defined by; logits from its last layer alone."""
+    """torch-fidelity's Inception, which defines the FID; it has logits only with its last layer."""
 
     def __init__(self, network: nn.Module, layer: int) -> None:
         last = layer == FID_LAYER
@@ -160,7 +161,7 @@ def load_extractor(
             :func:`find_label_network`); ``inception``; or the name of a torchvision model.
         weights: a file; ``None``: torch-fidelity's or torchvision's, which are downloaded.
         layer: of Inception, one of ``INCEPTION_LAYERS``; ``None``: that of the FID.
-        key: of these settings in the configuration, for error messages.
+        key: configuration key of these settings, for error messages.
 
     Raises:
         InputError: for an unknown kind, or weights that cannot be loaded.
@@ -182,14 +183,14 @@ def load_extractor(
 def find_label_network(store: Path, labels: Sequence[str], key: str, alternative: str = "") -> Path:
     """The file of the label network that predicts ``labels`` of the data packed in ``store``.
 
-    ``facegan.classify`` keeps it there: it belongs to the data and not to a run, so that all runs
-    are measured alike. Of networks of several widths, which earlier versions trained, the widest.
+    ``facegan.classify`` writes it there: it belongs to the data, not to a run, so that all runs are
+    measured alike. Earlier versions trained several widths, of which the widest is used.
 
     Args:
         store: directory of the packed images.
         labels: names of the labels, in their order.
-        key: of the configuration, that can name a file instead.
-        alternative: what else the user can do, added to the message where there is no network.
+        key: configuration key that can name a file instead.
+        alternative: what else the user can do, for the message if there is no network.
 
     Raises:
         InputError: if there is no such network, or more than one of the greatest width.
@@ -252,7 +253,7 @@ def _load_backbone(kind: str, weights: str | None, key: str) -> nn.Module:
         raise InputError(f"The weights of {kind} cannot be loaded: {error}") from error
     last = next((name for name in LAST_LAYERS if hasattr(network, name)), None)
     if last is None:
-        raise InputError(f"{key}.kind={kind} has no last layer that is known here.")
+        raise InputError(f"{key}.kind={kind} has no last layer named {', '.join(LAST_LAYERS)}.")
     head = getattr(network, last)
     if isinstance(head, nn.Sequential) and isinstance(head[-1], nn.Linear):
         head[-1] = nn.Identity()

@@ -1,4 +1,4 @@
-"""Features of D: images to vectors."""
+"""Features of D: from images to vectors."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy

@@ -132,13 +132,13 @@ class GAN(pl.LightningModule):
     def _update_networks(
         self, real: Tensor, labels: Tensor, *, batches: int = 1, step: bool, penalise: bool
     ) -> Tensor:
-        """Both half-steps; returns ``STEP_METRICS`` (4,). It must be fit for a CUDA graph.
+        """Both half-steps; returns ``STEP_METRICS`` (4,). It must be capturable as a CUDA graph.
 
         ``batches``: accumulated since the last update, with this one. ``labels`` are there for
         conditional networks; unconditional ones do not use them.
         """
         optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
-        # One forward pass of G serves both half-steps: D's must not reach into it, G's does.
+        # One forward pass of G serves both half-steps; only G's backpropagates through it.
         z = torch.randn(len(real), self.settings.latent_dim, device=real.device)
         fake = self.generator(z)
 

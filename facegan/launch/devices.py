@@ -1,4 +1,4 @@
-"""How many devices a training uses, and which GPUs are free."""
+"""The number of devices of a training, and reserving free GPUs."""
 
 import contextlib
 import os

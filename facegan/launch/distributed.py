@@ -1,4 +1,4 @@
-"""How the ranks of a training talk to each other."""
+"""Communication between the ranks of a training."""
 
 import os
 from datetime import timedelta

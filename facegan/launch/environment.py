@@ -1,4 +1,4 @@
-"""Which process this is: a rank that we, torchrun or srun have started, or the only process."""
+"""Which process this is: a rank started by facegan, torchrun or srun, or the only process."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-JOB = "FACEGAN_JOB"  # in a rank we started: directory of its configuration and of its report
+JOB = "FACEGAN_JOB"  # in a rank that facegan started: directory of its configuration and its report
 
 
 def rank() -> int:
@@ -31,12 +31,12 @@ def is_local_rank_zero() -> bool:
 
 
 def started() -> bool:
-    """Whether this is one of several ranks, started by us, torchrun or srun."""
+    """Whether this is one of several ranks, started by facegan, torchrun or srun."""
     return JOB in os.environ or is_torchrun() or (_is_srun() and _nodes_and_tasks()[1] > 1)
 
 
 def local_world_size() -> int:
-    """Ranks on this machine that torchrun or srun has started; else 1."""
+    """Number of ranks that torchrun or srun has started on this machine; else 1."""
     if is_torchrun():
         return int(os.environ["LOCAL_WORLD_SIZE"])
     nodes, tasks = _nodes_and_tasks()
@@ -44,7 +44,7 @@ def local_world_size() -> int:
 
 
 def nodes() -> int:
-    """Machines on which torchrun or srun has started ranks; else 1."""
+    """Number of machines on which torchrun or srun has started ranks; else 1."""
     if is_torchrun():
         return max(1, int(os.environ["WORLD_SIZE"]) // local_world_size())
     return _nodes_and_tasks()[0]
@@ -77,7 +77,7 @@ def is_torchrun() -> bool:
 
 
 def _is_srun() -> bool:
-    """Whether srun has started this process, and not a shell in which somebody types."""
+    """Whether srun has started this process itself, not an interactive shell."""
     interactive = "SLURM_PTY_PORT" in os.environ or os.environ.get("SLURM_JOB_NAME") in (
         "bash",
         "interactive",

@@ -120,7 +120,7 @@ def _raise_failure(
         raise InterruptedRun(f"Stopped by {name}, before there was anything to save.", received[0])
     if received:
         raise came_too_late(received[0])
-    intact = "Checkpoints are intact: go on from the last one with resume=."
+    intact = "Checkpoints are intact: continue from the last one with resume=RUN_DIR."
     for number, status in failed.items():
         if status != PEERS_LOST:
             how = signal.Signals(-status).name if status < 0 else f"status {status}"
@@ -170,6 +170,7 @@ def report_failure(sentence: str, status: int) -> None:
 
 
 def _end_with(parent: int) -> None:
+    """Exit when the process ``parent`` has ended."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(PEERS_LOST)

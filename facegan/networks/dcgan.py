@@ -151,6 +151,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits (N,) of ``images``."""
         return self.logit(self.layers(images)).flatten()
 
     def forward_features(self, images: Tensor, layers: Sequence[int] | None = None) -> Tensor:

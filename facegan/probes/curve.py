@@ -1,4 +1,4 @@
-"""What a discriminator has learned when: probe and clusters for every checkpoint of a run."""
+"""Probe and clusters for every checkpoint of a run: when D has learned what."""
 
 import logging
 from collections.abc import Callable, Iterable

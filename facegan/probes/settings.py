@@ -10,7 +10,7 @@ from facegan.settings import Count, PathName, Seed, Settings, setting
 
 
 class ProbeSettings(Settings):
-    """What is predicted, from what, and beside which references."""
+    """What is predicted, from which features, and the references (``conf/classify.yaml``)."""
 
     prefix: ClassVar[str] = "classify."
 
@@ -29,7 +29,7 @@ class ProbeSettings(Settings):
     )
     labels: Sequence[Annotated[int, Field(ge=2)]] = setting(
         (100, 1000, 10_000),
-        "also fit to only so many labelled training images",
+        "smaller numbers of labelled training images to fit to, too",
         form="a list like [100,1000] of whole numbers of at least 2",
     )
     components: Count = setting(1024, "principal components of the features that a probe reads")
@@ -40,9 +40,9 @@ class ProbeSettings(Settings):
         200, "bootstrapped test sets behind the 95 % intervals"
     )
     curve: bool = setting(
-        False, "instead: the probe for every checkpoint of the run, from the untrained one on"
+        False, "instead: probe every checkpoint of the run, and an untrained network"
     )
-    seed: Seed = setting(0, "of the order of the rows, of bootstrap and of training", key="seed")
+    seed: Seed = setting(0, "seed of row order, bootstrap and training", key="seed")
 
     @model_validator(mode="after")
     def _curve_needs_a_linear_probe(self) -> "ProbeSettings":
@@ -55,12 +55,12 @@ class ProbeSettings(Settings):
 
 
 class NetworkSettings(Settings):
-    """How a network that predicts labels is trained, or which one is used."""
+    """How the label network is trained, or which one is used."""
 
     prefix: ClassVar[str] = "cnn."
 
-    max_epochs: Count = setting(10, "epochs at most")
-    patience: Count = setting(2, "stop after so many epochs without a lower loss on val")
+    max_epochs: Count = setting(10, "largest number of epochs")
+    patience: Count = setting(2, "stop after this many epochs without a lower loss on val")
     lr: float = setting(1e-3, "learning rate of AdamW", gt=0)
     weighting: Literal["none", "balanced"] = setting(
         "none", "balanced: rare values count as much as frequent ones in the loss"
@@ -70,14 +70,14 @@ class NetworkSettings(Settings):
     )
     batch_size: Count = setting(64, "images per batch; fewer where there are fewer to train on")
     ckpt: PathName | None = setting(
-        None, "use the network in this file; null: the one of this data, trained if there is none"
+        None, "file of a network to use; null: that of this data, trained if there is none"
     )
 
 
 class LabellingSettings(Settings):
-    """Which pictures are labelled instead of probing."""
+    """What is labelled instead of probing."""
 
     label: PathName | None = setting(
         None, "instead: predict the attributes of a directory of pictures, or of a generator (ckpt)"
     )
-    n: Count = setting(2000, "images that are generated where label is a generator")
+    n: Count = setting(2000, "number of images to generate if label is a generator")

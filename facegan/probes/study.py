@@ -34,7 +34,7 @@ Results = dict[str, dict[str, Scores]]  # by what is read, and by label
 
 @dataclass(frozen=True)
 class Study:
-    """One task on one data set, as every probe of it shares them."""
+    """A task on one data set, shared by all its probes."""
 
     settings: ProbeSettings
     data: ImageDataModule
@@ -88,7 +88,7 @@ class Study:
         return score(logits, truth, self.task.problem, self.settings.bootstrap, self.settings.seed)
 
     def facts(self, checkpoint: Path | None) -> dict[str, Any]:
-        """What ``scores.json`` says beside the scores."""
+        """Further content of ``scores.json``."""
         sizes = {
             part: self.task.size(getattr(self.task, part)) for part in ("train", "val", "test")
         }

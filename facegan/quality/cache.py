@@ -1,4 +1,4 @@
-"""Vectors of real images, kept beside their store and in memory."""
+"""A cache of the vectors of real images, on disk beside their store and in memory."""
 
 import hashlib
 import logging
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from facegan.files import replacing
 
-CACHE_FORMAT = 2  # raised when images are read in another way: older files are not found then
-MEMORY = 512 * 2**20  # bytes of vectors held at most
+CACHE_FORMAT = 2  # increase it when images are read in another way: older files are not used
+MEMORY = 512 * 2**20  # bytes: largest size of the vectors held in memory
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 class VectorCache:
     """Packed outputs (N, d) of one extractor for rows of one store.
 
-    On disk for the next command; in memory as well, up to ``memory`` bytes, so that a training
-    whose store is read-only does not read the images again after every epoch.
+    They are on disk for the next command, and in memory up to ``memory`` bytes, so that a training
+    with a read-only store does not read the images again after every epoch.
 
     Args:
         directory: where the files are kept; need not exist.

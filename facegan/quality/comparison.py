@@ -38,6 +38,7 @@ class Difference:
 
     @property
     def difference(self) -> float:
+        """``second - first``."""
         return self.second - self.first
 
     @property

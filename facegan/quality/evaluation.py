@@ -124,7 +124,7 @@ def measure(reference: ReferenceSet, candidate: Candidate, out: Path) -> Quality
 
 
 def sizes(reference: ReferenceSet, candidate: Candidate) -> str:
-    """How many images of which kind are compared."""
+    """The numbers of generated and real images, in words."""
     real = f"{len(reference.rows):,} real images of {reference.data.name}"
     return f"{len(candidate.numbers):,} generated against {real}"
 

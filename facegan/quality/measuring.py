@@ -1,4 +1,4 @@
-"""Which metrics run: for each chosen metric, what it needs and the scores it gives.
+"""For each chosen metric: what it needs, and the scores it gives.
 
 A new metric gets its line here; formulas are in ``metrics/``, scores with errors in ``scores.py``.
 """

@@ -1,4 +1,4 @@
-"""The real images that candidates are compared with: chosen, read and kept."""
+"""The real images that candidates are compared with: chosen, read and cached."""
 
 from dataclasses import dataclass
 from functools import partial

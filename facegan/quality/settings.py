@@ -1,4 +1,4 @@
-"""Which metrics are computed, on which images, with which extractor."""
+"""Settings of quality: metrics, images and the extractor."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -74,11 +74,9 @@ class QualitySettings(Settings):
         "prevalence of labels; new: search for copies of training images",
     )
     n: Count = setting(2000, "generated images")
-    real: Count | None = setting(
-        10_000, "real images they are compared with, drawn once from the split; null: all of it"
-    )
+    real: Count | None = setting(10_000, "real images, drawn once from the split; null: all of it")
     split: Literal["train", "val", "test", "all"] = setting(
-        "train", "part of the data they are from"
+        "train", "part of the data that real images are from"
     )
     extractor: ExtractorSettings = setting(
         ExtractorSettings(),
@@ -89,7 +87,7 @@ class QualitySettings(Settings):
     kid_subset_size: Annotated[int, Field(ge=2)] | None = setting(
         None, "images in each of these; null: 1000, or all where there are fewer"
     )
-    seed: Seed = setting(0, "of latents, and of the choice of images and of subsets")
+    seed: Seed = setting(0, "seed of latents, and of the choice of images and subsets")
 
 
 class EvaluationSettings(QualitySettings):
@@ -100,10 +98,8 @@ class EvaluationSettings(QualitySettings):
     metrics: Metrics = setting(
         ("fd", "kd", "prdc", "swd", "new"), "metrics to compute; also is, msssim, prevalence"
     )
-    n: Count = setting(10_000, "generated images; of a folder at most all pictures")
-    real: Count | None = setting(
-        None, "real images they are compared with, drawn once from the split; null: all of it"
-    )
+    n: Count = setting(10_000, "generated images; fewer if a folder has fewer pictures")
+    real: Count | None = setting(None, "real images, drawn once from the split; null: all of it")
     extractor: EvaluationExtractorSettings = setting(
         EvaluationExtractorSettings(),
         "network whose features are compared",

@@ -36,8 +36,8 @@ def check_configuration(
             )
     if trainer.num_nodes > 1 and not started:
         raise InputError(
-            "trainer.num_nodes needs somebody who starts the processes on all machines: use "
-            "torchrun or srun, which also say how many there are."
+            f"trainer.num_nodes={trainer.num_nodes} needs processes on other machines: "
+            "use torchrun or srun, which start them and set it."
         )
     if settings.run_dir != (output_dir or settings.run_dir):
         raise InputError("run_dir follows from hydra.run.dir: set that instead.")
@@ -50,4 +50,4 @@ def check_precision(model: GANSettings, precision: str) -> None:
     if precision == "16-mixed" and model.penalties:
         raise InputError(f"Gradient penalties overflow in trainer.precision={precision}: {remedy}.")
     if precision == "16-mixed" and model.clip is not None:
-        raise InputError(f"model.clip cannot see through the loss scaling of float16: {remedy}.")
+        raise InputError(f"model.clip does not work with the loss scaling of float16: {remedy}.")

@@ -16,12 +16,14 @@ class ResumeSettings(Settings):
 
     prefix: ClassVar[str] = "resume."
 
-    dir: str | None = setting(None, "continue this run, with its configuration", key="resume")
-    fallback: bool = setting(False, "use the checkpoint before, if the last one is damaged")
+    dir: str | None = setting(
+        None, "directory of a run to continue, with its configuration", key="resume"
+    )
+    fallback: bool = setting(False, "use an earlier checkpoint if the last one is damaged")
 
 
 class ObjectiveSettings(Settings):
-    """The metric a run is judged by (``objective``)."""
+    """The metric that the best epoch of a run is chosen by (``objective``)."""
 
     prefix: ClassVar[str] = "objective."
 
@@ -65,22 +67,24 @@ class TrainerSettings(Settings):
 
     accelerator: str = setting("auto", "auto, cpu, gpu or mps")
     devices: Count | Literal[-1] | str | list[int] = setting(
-        1, "how many devices, or which", form="a number, -1 (all GPUs) or a list like [0,2]"
+        1,
+        "number of devices, or a list of them",
+        form="a number, -1 (all GPUs) or a list like [0,2]",
     )
-    num_nodes: Count = setting(1, "machines, as torchrun or srun have started them")
-    sync_batchnorm: bool = setting(False, "BatchNorm over the batches of all devices together")
-    precision: Precision = setting("32-true", "of computations; bf16-mixed on a GPU")
+    num_nodes: Count = setting(1, "number of machines, set by torchrun or srun")
+    sync_batchnorm: bool = setting(False, "share BatchNorm statistics among all devices")
+    precision: Precision = setting("32-true", "floating-point precision; bf16-mixed suits GPUs")
     max_epochs: Count | Literal[-1] = setting(
         3, "passes over the data", form="a whole number of at least 1, or -1 (without end)"
     )
     max_time: Annotated[str, Field(pattern=r"^\d+(:\d+){3}$")] | None = setting(
-        None, "longest time of this command", form="DD:HH:MM:SS, like 00:01:30:00 for 90 minutes"
+        None, "time limit of this command", form="DD:HH:MM:SS, like 00:01:30:00 for 90 minutes"
     )
     log_every_n_steps: int = setting(
-        10, "steps between logged losses; on a GPU also of the progress bar", ge=0
+        10, "steps from one logged loss to the next; on a GPU also in the progress bar", ge=0
     )
     limit_train_batches: int | float | None = setting(
-        None, "batches of an epoch, or their share; null: all", gt=0
+        None, "batches per epoch, or their share; null: all", gt=0
     )
-    detect_anomaly: bool = setting(False, "name the operation that gave a NaN in backward")
+    detect_anomaly: bool = setting(False, "report the operation whose backward pass gives a NaN")
     enable_progress_bar: bool = setting(True, "show a progress bar")

@@ -15,7 +15,7 @@ from facegan.run_dir import run_dir_of
 
 log = logging.getLogger(__name__)
 
-# What has to be the same for a checkpoint's weights to fit.
+# Settings that must be the same for a checkpoint's weights to fit.
 ARCHITECTURE = {
     "image_size": "dataset.image_size",
     "channels": "dataset.channels",
@@ -78,16 +78,16 @@ def check_epochs(checkpoint: dict[str, Any], max_epochs: int | None) -> None:
 
 
 def _newest_in(directory: Path, error: InputError, fallback: bool) -> dict[str, Any]:
-    """The newest whole checkpoint if ``fallback``; else an error that names it."""
+    """The newest intact checkpoint if ``fallback``; else an error that names it."""
     whole = []
     for path in directory.glob("*.ckpt"):
         with contextlib.suppress(InputError):
             whole.append(read_checkpoint(path))
     if not whole:
-        raise InputError(f"{error} There is no other whole one in {directory}.") from error
+        raise InputError(f"{error} There is no other intact one in {directory}.") from error
     newest = max(whole, key=lambda checkpoint: checkpoint["images_seen"])
     seen = f"{newest['path']}, of {newest['images_seen']:,} images"
     if not fallback:
-        raise InputError(f"{error} To go on from {seen}, set resume.fallback=true.") from error
-    log.warning("%s Going on from %s.", error, seen)
+        raise InputError(f"{error} To continue from {seen}, set resume.fallback=true.") from error
+    log.warning("%s Continuing from %s.", error, seen)
     return newest

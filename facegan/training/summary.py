@@ -1,4 +1,4 @@
-"""What a training prints before and after, and ``result.json``."""
+"""Messages before and after a training, and ``result.json``."""
 
 import contextlib
 import logging

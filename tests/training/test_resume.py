@@ -146,7 +146,7 @@ def test_changes_of_a_resumed_run_are_listed(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "model.lr_d=1e-4")
     assert status == 0, output
-    assert f"Going on in {tmp_path}/run with" in output
+    assert f"Resuming {tmp_path}/run with" in output
     assert "trainer.max_epochs=2, model.lr_d=1e-4" in output
 
 

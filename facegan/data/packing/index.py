@@ -1,7 +1,7 @@
-"""Which store was made from which source: a store can be opened when its source is gone.
+"""An index from sources to stores, so that a store can be opened when its source is gone.
 
-``DATA_DIR/.index/`` has a small JSON file per source and way of shaping its pixels. It names the
-store last used for them, and a fingerprint of the source's files.
+``DATA_DIR/.index/`` has a small JSON file for each source and shape of its pictures: the store last
+used for them, and a fingerprint of the source's files.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class Index:
                 self.store, self.fingerprint = store, entry["fingerprint"]
 
     def record(self, store: Path, fingerprint: Any) -> None:
-        """Remember ``store``; where nothing can be written, nothing is remembered."""
+        """Record ``store``, unless the index cannot be written."""
         if self.path is None or (store, fingerprint) == (self.store, self.fingerprint):
             return
         entry = {"content": self.content, "store": store.name, "fingerprint": fingerprint}

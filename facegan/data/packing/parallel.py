@@ -48,6 +48,7 @@ class RowWriter:
     shape: tuple[int, int, int]
 
     def write(self, start: int, stop: int) -> Bad:
+        """Write rows ``start`` to ``stop``; returns the bad ones, which become zeros."""
         # Not through a memory map: a full disk is then an OSError instead of a SIGBUS, and no page
         # of the file counts as this process's memory.
         block = np.zeros((stop - start, *self.shape), np.uint8)
@@ -101,7 +102,7 @@ def write_rows(
 
 
 class _Worker:
-    """The parent's end of one child process."""
+    """A child process, as the parent sees it."""
 
     def __init__(self, writer: RowWriter) -> None:
         env = {
@@ -147,7 +148,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not get into the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     try:
         writer: RowWriter = pickle.load(requests)
         while True:
@@ -159,5 +160,5 @@ def serve() -> None:
                 answer = error
             pickle.dump(answer, answers)
             answers.flush()
-    except (EOFError, OSError):  # the parent is done or dead
+    except (EOFError, OSError):  # the parent has finished or died
         os._exit(0)

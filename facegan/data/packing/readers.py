@@ -1,4 +1,4 @@
-"""From picture files to rows of pixels: what the preparing workers run.
+"""Decoding of picture files to rows of pixels, in worker processes.
 
 Imports no torch, so that a worker starts in a fraction of a second.
 """
@@ -20,7 +20,7 @@ from facegan.data.packing.parallel import Bad
 
 # Pillow widens its kernels when it shrinks (antialiasing); Lanczos looks the same and is slower.
 BICUBIC = Image.Resampling.BICUBIC
-# Errors of the system, not of the picture, which must not be left out for good.
+# Errors of the system, not of the picture: it must not be left out of the store.
 TRANSIENT = {
     errno.EACCES,
     errno.EIO,

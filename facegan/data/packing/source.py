@@ -10,7 +10,7 @@ import numpy as np
 
 from facegan.data.packing.parallel import RowReader
 
-STORE_FORMAT = 1  # part of the key: raise it when the same source is to give other bytes
+STORE_FORMAT = 1  # part of the key: increase it when the same source gives other bytes
 SPLITS = ("train", "val", "test")
 
 
@@ -21,7 +21,7 @@ class Source:
     Attributes:
         reader: writes the pixels of given rows.
         settings: what else determines the pixels (crop, file sizes …), as JSON values.
-        origin: where the pictures are; for people, not part of the store's name.
+        origin: where the pictures are, for messages; not part of the store's name.
         notes: warnings about the source; not part of the store's name either.
     """
 

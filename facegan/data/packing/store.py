@@ -7,8 +7,8 @@
         identities.npy  (N,) int64, -1 unknown; only where the source identifies people
         meta.json       label names, the source file of each row, what was left out and why
 
-The key is a hash of everything that determines the content, so a store is never out of date: when
-anything changes, another one is made. A store gets its name only when it is complete.
+The key is a hash of everything that determines the content: when anything of it changes, another
+store is made. A store gets its name only when it is complete.
 """
 
 import errno
@@ -34,8 +34,8 @@ from facegan.files import DISK_FULL, alone, write_npy_header
 
 log = logging.getLogger(__name__)
 
-SMALL = 500  # so many pictures are decoded sooner than worker processes start
-BLOCK_BYTES = 8 << 20  # of rows that a process holds at a time
+SMALL = 500  # fewer pictures are decoded in this process: starting workers takes longer
+BLOCK_BYTES = 8 << 20  # largest size of the rows that a process holds at a time
 
 
 class Store:
@@ -93,10 +93,10 @@ def prepare(
 
     Args:
         max_bad_fraction: share of pictures that may be unreadable; they are left out.
-        processes: that decode; default: one per CPU this process may use.
+        processes: number of processes that decode; ``None``: one per usable CPU.
 
     Raises:
-        InputError: more bad pictures than that, no space, or a directory that cannot be written.
+        InputError: for too many unreadable pictures, a full disk or a directory that is read-only.
     """
     path = Path(data_dir).expanduser().resolve() / source.directory()
     if not path.exists():
@@ -112,7 +112,7 @@ def prepare(
 
 
 def open_store(path: Path, max_bad_fraction: float = 0.01) -> Store:
-    """Open an existing store; raises InputError where it lacks more pictures than allowed."""
+    """Open an existing store; raises InputError if more pictures are missing than allowed."""
     store = Store(path)
     # This run may allow fewer unreadable pictures than the one that made the store.
     skipped, name = store.meta["skipped"], store.meta["source"]

@@ -1,4 +1,4 @@
-"""Finds CelebA's pictures and annotation files in the layouts people have on their disks."""
+"""Find CelebA's pictures and annotation files in the common layouts."""
 
 import logging
 import os
@@ -82,7 +82,7 @@ class _Layout:
 def _layouts(root: Path) -> Iterator[_Layout]:
     """The known layouts at or under ``root``, in the order in which they are looked for."""
     bases = [root, root / "celeba"]
-    around = []  # of the annotations, too, if root is the folder of pictures itself
+    around = []  # more places of annotations, if root is the folder of pictures itself
     if root.name == "img_align_celeba":
         bases.append(root.parent)
         around = [root.parent, root.parent.parent]  # Kaggle nests one folder in another
@@ -96,7 +96,7 @@ def _layouts(root: Path) -> Iterator[_Layout]:
 
 
 def find(root: Path) -> Found | None:
-    """The first of the known layouts at or under ``root``; a zip goes before a directory."""
+    """The first of the known layouts at or under ``root``; a zip before a directory."""
     for layout in _layouts(root):
         listing = _in_zip(layout.archive)
         if listing is not None:
@@ -124,8 +124,7 @@ def is_there(root: Path) -> bool:
 def fingerprint(root: Path) -> list[Any] | None:
     """Path, size and time of change of every file that :func:`find` looks for and finds.
 
-    ``None`` where the pictures are in a directory: that a picture in it was replaced, only listing
-    it would show.
+    ``None`` if the pictures are in a directory: only listing it would show that one was replaced.
     """
     paths: list[Path] = []
     zipped = None
@@ -189,7 +188,7 @@ def _is_picture(name: str) -> bool:
 
 
 def fetch() -> Path:
-    """Download CelebA from Kaggle, or find what was downloaded before; returns the directory."""
+    """Download CelebA from Kaggle unless it was before; returns the directory."""
     try:
         import kagglehub
     except ImportError as error:

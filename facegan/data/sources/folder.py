@@ -1,4 +1,4 @@
-"""Any tree of pictures."""
+"""Pictures in any directory tree."""
 
 import hashlib
 import os

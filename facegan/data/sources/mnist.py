@@ -123,7 +123,7 @@ def _file(raw: Path, stem: str) -> Path:
 def _download(root: Path) -> None:
     log.info("MNIST is not in %s: downloading it there (11 MB) …", root)
     timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(20)  # seconds; without, a network that drops packets hangs us
+    socket.setdefaulttimeout(20)  # seconds; a network that drops packets would block forever
     try:
         datasets.MNIST(str(root), download=True)
     except Exception as error:  # urllib's, torchvision's and the system's own kinds

@@ -18,7 +18,7 @@ class Checkpoints(ModelCheckpoint):
         keep: how many are kept; -1: all.
         monitor: metric of which the lowest (``mode`` "min") or highest ("max") checkpoints are
             kept; None: the last ones.
-        weights_only: leave out the optimizers, for what is not trained further.
+        weights_only: leave out the optimizers: training cannot continue from such checkpoints.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Measuring callbacks: when they run, on which rank, and the one way of a metric to its readers."""
+"""Measuring callbacks: when they run, on which rank, and how their metrics are logged."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -41,13 +41,13 @@ def record(
     details: Mapping[str, Any] | None = None,
     directory: Path | None = None,
 ) -> None:
-    """Give metrics to everything that reads them, before this epoch's checkpoint is written.
+    """Log metrics to callbacks, loggers and CSV, before this epoch's checkpoint is written.
 
     As ``family/name`` they go to callbacks (``trainer.callback_metrics``) and loggers. A row with
     epoch, images seen, metrics and ``details`` is added to ``metrics.csv`` in ``directory``.
 
-    Call it on every rank with the same metrics. What is measured before training is not for
-    callbacks: nothing is stopped or chosen by it.
+    Call it on every rank with the same metrics. Measurements before training do not reach
+    callbacks, so that they neither stop a run nor select a checkpoint.
     """
     named = {f"{family}/{name}": value for name, value in metrics.items()}
     seen = module.images_seen
@@ -63,7 +63,7 @@ def record(
 def on_rank_zero(trainer: pl.Trainer, work: Callable[[], T], what: str) -> T:
     """The result of ``work``, which runs on rank 0, on every rank.
 
-    Call it on every rank. If ``work`` fails, all ranks raise: the others would wait for ever.
+    Call it on every rank. If ``work`` fails, all ranks raise; otherwise they would wait forever.
     """
     result: T | None = None
     failure = None
@@ -83,7 +83,7 @@ def on_rank_zero(trainer: pl.Trainer, work: Callable[[], T], what: str) -> T:
 class Measurement(pl.Callback, ABC):
     """Base of callbacks that measure the networks after every n epochs and after the last.
 
-    A child sets ``family`` and implements :meth:`read`, :meth:`score` and :meth:`curves`. Ranks
+    A subclass sets ``family`` and implements :meth:`read`, :meth:`score` and :meth:`curves`. Ranks
     share the reading of images, rank 0 scores, and all ranks record the same metrics. Training is
     not affected: neither its networks nor its random state.
 
@@ -147,7 +147,7 @@ class Measurement(pl.Callback, ABC):
 
 
 def was_measured(trainer: pl.Trainer, metric: str) -> bool:
-    """Whether the value of ``metric`` is of this epoch, not left by an earlier one."""
+    """Whether ``metric`` was measured in this epoch, not only in an earlier one."""
     family = metric.partition("/")[0]
     return all(
         is_due(trainer, callback.every_n_epochs)

@@ -1,4 +1,4 @@
-"""The metric a run is judged by, in searches and by early stopping."""
+"""The metric that searches optimise and early stopping monitors."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""How good the generator is after every n epochs: the metrics that choose the best checkpoint."""
+"""Quality of the generator after every n epochs, which selects the best checkpoint."""
 
 import hashlib
 from typing import Any
@@ -75,7 +75,7 @@ def _check_monitor(monitor: str, mode: str, measured: list[str]) -> None:
         return
     if monitor not in measured:
         raise InputError(
-            f"{monitor} is to be watched, but quality.metrics measure {', '.join(measured)}: "
+            f"{monitor} is monitored, but quality.metrics measures {', '.join(measured)}: "
             "name one of these in objective.metric, or choose other quality.metrics."
         )
     direction = better(monitor.removeprefix("quality/"))

@@ -63,7 +63,7 @@ class SaveOnSignal(pl.Callback):
         signum = self.received or signal.SIGTERM
         raise InterruptedRun(
             f"Stopped by {signal.Signals(signum).name} after {pl_module.images_seen:,} images; "
-            f"the checkpoint is {self.path}. Go on with: python -m facegan.train "
+            f"the checkpoint is {self.path}. Continue with: python -m facegan.train "
             + assignment("resume", self.path.parent.parent),
             signum,
         )

@@ -1,4 +1,4 @@
-"""Where metrics and pictures go: metrics.csv, Weights & Biases, TensorBoard.
+"""Loggers of metrics and pictures: metrics.csv, Weights & Biases, TensorBoard.
 
 The x-axis is images seen everywhere.
 """

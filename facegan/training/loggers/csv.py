@@ -16,9 +16,8 @@ from facegan.files import read_csv, write_csv
 class CSVLogger(Logger):
     """Writes ``metrics.csv`` and ``hparams.yaml`` into ``run_dir``; a resumed run adds to them.
 
-    A row per call, on the disk when the call returns. A metric that is new makes a column of its
-    own, without a moment at which the rows before are not in the file. (Lightning's own logger
-    deletes the file of an earlier process.)
+    A row per call, on disk when the call returns. A new metric adds a column; the file is complete
+    at any moment. (Lightning's own logger deletes the file of an earlier process.)
     """
 
     def __init__(self, run_dir: str) -> None:

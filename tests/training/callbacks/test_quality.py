@@ -180,7 +180,7 @@ def test_damaged_vectors_are_read_anew(train: Train, tmp_path: Path):
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("objective.metric=quality/fid", "quality/fid is to be watched, but quality.metrics"),
+        ("objective.metric=quality/fid", "quality/fid is monitored, but quality.metrics"),
         ("objective.mode=max", "would keep the worst of quality/kd_pixels: set objective.mode=min"),
         ("objective.mode=least", "objective.mode must be one of min, max"),
         ("quality.metrics=[fd]", "768 features from 40 images has a singular covariance"),

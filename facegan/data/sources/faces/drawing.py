@@ -17,8 +17,8 @@ from facegan.data.sources.faces import face, hair, worn
 from facegan.data.sources.faces.canvas import REACH, Canvas, pixel_grid
 from facegan.data.sources.faces.people import ATTRIBUTES, Array, sample_traits, take
 
-# Part of every synthetic store's key: whoever changes a pixel changes this, too, so that stores of
-# the old faces are not taken for the new ones. (A hash of the file that first drew these faces.)
+# Part of every synthetic store's key. Change it whenever a pixel changes, so that stores of the old
+# faces are not used for the new ones. (A hash of the file that first drew these faces.)
 VERSION = "24286abea1ee22c701ba1ae1e0323b320e0460fece8ce1df21aed94d85231b95"
 
 _BLOCK_PIXELS = 2**17  # pixels drawn at a time: a float32 plane of them (512 KiB) stays in cache

@@ -1,4 +1,4 @@
-"""Who is drawn: the attributes of each face, and the traits that follow from them."""
+"""The attributes of each drawn face, and the traits that follow from them."""
 
 from types import SimpleNamespace
 

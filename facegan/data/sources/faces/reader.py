@@ -1,4 +1,4 @@
-"""Rows of drawn faces: the reader that the preparing workers run. Imports no torch."""
+"""The reader of drawn faces, run in worker processes. Imports no torch."""
 
 from dataclasses import dataclass
 
