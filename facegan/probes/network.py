@@ -39,7 +39,8 @@ def label_network(
 
     Where there is none yet, it is trained and kept beside the packed images, for every run on
     them; with ``out``, in that directory instead. Which network it is depends on the images, the
-    labels, the settings, ``seed``, ``width`` and ``blocks`` (as in Discriminator) alone.
+    labels, the settings, ``seed``, ``width`` and ``blocks`` (as in Discriminator) alone, and on
+    whether ``data`` mirrors images: that may change a label, so such runs share no network.
     """
     if settings.ckpt is not None:
         return _load_checked(Path(settings.ckpt).expanduser(), task, data, device)

@@ -60,6 +60,16 @@ def test_all_runs_share_one_network_whatever_their_batch_size(
     assert own_faces.trainer is None
 
 
+def test_runs_that_do_not_mirror_images_have_another_network(
+    task: Task, own_faces: Synthetic, tmp_path: Path
+):
+    """A mirrored letter is another letter: dataset.flip=false may be there for the labels."""
+    mirrored = train(task, own_faces)
+    as_they_are = train(task, Synthetic(n=120, image_size=16, flip=False, data_dir=str(tmp_path)))
+    assert len(networks(own_faces)) == 2
+    assert not torch.equal(weights(mirrored), weights(as_they_are))
+
+
 def test_a_reference_is_kept_in_its_own_directory(task: Task, own_faces: Synthetic, tmp_path: Path):
     train(task, own_faces, width=8, out=tmp_path / "out")
     assert not networks(own_faces)
