@@ -21,14 +21,9 @@ full_error: ContextVar[bool] = ContextVar("full_error", default=False)  # HYDRA_
 
 @dataclass(frozen=True)
 class Invocation:
-    """The composed configuration, and what ``.hydra`` records about the command.
+    """The composed configuration as plain values, and what ``.hydra`` records about the command.
 
-    Attributes:
-        config: resolved, as plain dicts, lists and scalars.
-        overrides: those of the command line.
-        hydra_yaml, config_yaml: contents of ``.hydra/hydra.yaml`` and ``config.yaml``.
-        job_logging: Hydra's logging configuration.
-        full_error: whether expected errors keep their traceback.
+    ``full_error``: whether expected errors keep their traceback.
     """
 
     config: dict[str, Any]

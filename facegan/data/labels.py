@@ -13,8 +13,7 @@ class Labels:
     """Label columns to report.
 
     Attributes:
-        values: (N, L) integers.
-        names: of the columns.
+        values: (N, L) integers, a column per name.
         class_names: of the values of a column that are not 0 and 1, by the column's name.
         combined: whether the combination of all columns is a label, too.
     """

@@ -24,8 +24,6 @@ class Classifier(pl.LightningModule):
     or classes (N,).
 
     Args:
-        image_size: side of the images in pixels.
-        channels: of the images.
         width: feature maps of the first layer.
         names: of the attributes, or of the one label that has ``classes``.
         columns: of the data's labels that hold them.
@@ -33,7 +31,6 @@ class Classifier(pl.LightningModule):
         classes: names of the classes; ``None``: attributes are predicted.
         weights: (heads,) in the loss: of an attribute's 1 against its 0, or of each class.
         blocks: how often the image is halved; ``None``: chosen from its size.
-        lr: learning rate.
         made_from: the data and settings that determine the network, as text.
     """
 

@@ -186,14 +186,8 @@ def find_label_network(store: Path, labels: Sequence[str], key: str, alternative
     ``facegan.classify`` writes it there: it belongs to the data, not to a run, so that all runs are
     measured alike. Earlier versions trained several widths, of which the widest is used.
 
-    Args:
-        store: directory of the packed images.
-        labels: names of the labels, in their order.
-        key: configuration key that can name a file instead.
-        alternative: what else the user can do, for the message if there is no network.
-
-    Raises:
-        InputError: if there is no such network, or more than one of the greatest width.
+    Raises InputError if there is no such network (``alternative``: what else the user can do), or
+    more than one of the greatest width (``key``: with which one can be chosen).
     """
     widths = {
         path: int(network.settings.width)

@@ -43,8 +43,6 @@ def fit_probe(
     Solved by L-BFGS, starting from the solution for the next stronger penalty.
 
     Args:
-        points: (N, c).
-        targets: attributes (N, A) or classes (N,).
         held_out: points and targets that the penalty is chosen on.
         heads: number of attributes or classes.
         kind: ``logistic`` regression (for classes: softmax), or ``svm``, the L2-SVM of the DCGAN

@@ -90,14 +90,8 @@ def train_classifier(
 ) -> None:
     """Train ``network`` on ``data`` and write the epoch with the lowest loss on val to ``path``.
 
-    Where another process has written ``path`` meanwhile, that file stays.
-
-    Args:
-        patience: epochs without a lower loss, after which training stops.
-
-    Raises:
-        InterruptedRun: on a signal; an unfinished network is not kept.
-        WriteError: where a checkpoint cannot be written.
+    If another process has written ``path`` meanwhile, that file stays. Raises InterruptedRun on a
+    signal, and WriteError if a checkpoint cannot be written; an unfinished network is not kept.
     """
     with alone(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}_") as unfinished:
         if path.is_file():

@@ -126,12 +126,9 @@ def write_prevalence(
 ) -> None:
     """``prevalence.csv`` and ``prevalence.png``: how frequent each attribute is in pictures.
 
-    Args:
-        predicted: bool (N, heads), for the pictures.
-        real: share (heads,) predicted by the same network for real validation images, so that its
-            errors are in both.
-        labelled: true share (heads,) in the training images.
-        out: directory.
+    ``predicted``: bool (N, heads). ``real``: share (heads,) predicted by the same network for real
+    validation images, so that its errors are in both. ``labelled``: true share (heads,) in the
+    training images.
     """
     share = predicted.mean(0)
     margin = plots.margin_of_share(share, len(predicted))

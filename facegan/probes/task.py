@@ -28,7 +28,6 @@ class Task:
     """A problem with the images of one data set.
 
     Attributes:
-        problem: what is predicted.
         columns: label columns of the store that hold it.
         rows: of the store (N,): train (shuffled), val and test, one after the other.
         targets: attributes (N, A) float32, or classes (N,) int64.

@@ -20,12 +20,8 @@ class VectorCache:
     """Packed outputs (N, d) of one extractor for rows of one store.
 
     They are on disk for the next command, and in memory up to ``memory`` bytes, so that a training
-    with a read-only store does not read the images again after every epoch.
-
-    Args:
-        directory: where the files are kept; need not exist.
-        extractor: name and key of the extractor.
-        memory: in bytes.
+    with a read-only store does not read the images again after every epoch. ``extractor``: its name
+    and key.
     """
 
     def __init__(self, directory: Path, extractor: str, memory: int = MEMORY) -> None:

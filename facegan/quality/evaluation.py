@@ -34,7 +34,6 @@ class Candidate:
 
     Attributes:
         name: for tables and captions.
-        images_of: numbers of images to images in [-1, 1] (N, channels, image_size, image_size).
         numbers: of the images that are measured (n,).
         facts: where they come from, for ``evaluation.json``.
         latent_dim: of a generator; ``None`` for pictures.

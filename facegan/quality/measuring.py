@@ -39,12 +39,7 @@ def score_names(settings: QualitySettings, extractor: Extractor, image_size: int
 
 
 def check_counts(settings: QualitySettings, real: int, held_out: int) -> None:
-    """Raise InputError where a metric needs more images than there are.
-
-    Args:
-        real: number of real images.
-        held_out: number of real images outside the training split.
-    """
+    """Raise InputError if ``real`` images, or ``held_out`` ones of val and test, are too few."""
     metrics, fewest = settings.metrics, min(settings.n, real)
     if "kd" in metrics:
         expect_subset_fits(fewest, settings.kid_subset_size or 2, settings.key("kid_subset_size"))
@@ -63,11 +58,9 @@ def check_counts(settings: QualitySettings, real: int, held_out: int) -> None:
 def check_extractor(
     settings: QualitySettings, extractor: Extractor, one: Tensor, real: int
 ) -> None:
-    """Raise InputError where a metric needs another extractor.
+    """Raise InputError if a metric needs another extractor, or more than ``real`` real images.
 
-    Args:
-        one: a single real image (1, C, H, W) on the extractor's device.
-        real: number of real images.
+    ``one``: a single real image (1, C, H, W) on the extractor's device.
     """
     metrics, kind = settings.metrics, settings.extractor.key("kind")
     if "fd" in metrics:

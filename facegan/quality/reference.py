@@ -42,17 +42,12 @@ class Vectors:
 class ReferenceSet:
     """Real images with an extractor: measures generated images against them.
 
-    Args:
-        settings: ``n`` is how many generated images will be measured.
-        data: whose images are the real ones.
-        device: that images are read on.
+    ``settings.n`` is the number of generated images to be measured. Raises InputError, before
+    images are read, if ``settings`` do not fit the data.
 
     Attributes:
         rows: of the store, of the real images (N,).
         extractor: loaded and on ``device``.
-
-    Raises:
-        InputError: where ``settings`` do not fit the data, before images are read.
     """
 
     def __init__(

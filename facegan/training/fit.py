@@ -37,7 +37,6 @@ class Experiment:
     Attributes:
         trainer: called with ``callbacks``, ``logger``, ``enable_checkpointing`` and
             ``sync_batchnorm``, like ``functools.partial(pl.Trainer, max_epochs=3)``.
-        run_dir: directory of ``result.json``, and of checkpoints to resume from.
         ckpt: start a new run from this checkpoint file or run directory.
         resuming: continue the run in ``run_dir``.
         fallback: use an earlier checkpoint where the one to start from is damaged.
@@ -68,14 +67,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended.
-
-    Attributes:
-        objective: best value of the objective; None if it was not measured.
-        epoch: the epoch it was measured after, from 1.
-        images: images seen by this training.
-        seconds: duration of the training.
-    """
+    """Best value of the objective and its epoch (None: not measured), images seen and seconds."""
 
     objective: float | None
     epoch: int | None

@@ -17,9 +17,7 @@ from facegan.files import replacing
 class Index:
     """The entry of ``content`` in the index of ``data_dir``.
 
-    Args:
-        data_dir: where stores are kept.
-        content: what chooses the source and shapes its pixels, as JSON values; ``None``: no entry.
+    ``content``: see :meth:`ImageDataModule.content`; ``None``: there is no entry.
 
     Attributes:
         store: directory of the store last used for ``content``; ``None`` where there is none.

@@ -65,11 +65,8 @@ def write_rows(
     """Write ``chunks`` of rows; yields (number of rows, bad ones) as each is finished.
 
     ``processes=1`` stays in this process. No worker survives, also when the generator is closed
-    early or an exception is raised.
-
-    Raises:
-        InputError: a worker died. Exceptions of the reader arrive with the worker's traceback as
-            a note.
+    early or an exception is raised. Raises InputError if a worker died; exceptions of the reader
+    have the worker's traceback as a note.
     """
     processes = min(processes, len(chunks), MAX_PROCESSES)
     if processes <= 1:

@@ -39,17 +39,10 @@ BLOCK_BYTES = 8 << 20  # largest size of the rows that a process holds at a time
 
 
 class Store:
-    """A prepared directory, opened read-only. Row i of every array is the same picture.
+    """A prepared directory, opened read-only, with its arrays and ``meta.json`` as attributes.
 
-    Attributes:
-        images: (N, C, H, W) uint8, memory-mapped.
-        labels: (N, L) integers.
-        label_names: of the columns of ``labels``.
-        class_names: of the values of a label, by its name.
-        splits: (N,) uint8, an index into ``SPLITS``.
-        identities: (N,) int64 or ``None``.
-        names: the source file of each row.
-        meta: all of ``meta.json``.
+    Row i of every array is the same picture. ``images`` is memory-mapped; ``class_names`` are of
+    the values of a label, by its name.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -95,8 +88,7 @@ def prepare(
         max_bad_fraction: share of pictures that may be unreadable; they are left out.
         processes: number of processes that decode; ``None``: one per usable CPU.
 
-    Raises:
-        InputError: for too many unreadable pictures, a full disk or a directory that is read-only.
+    Raises InputError for too many unreadable pictures, a full disk or a read-only directory.
     """
     path = Path(data_dir).expanduser().resolve() / source.directory()
     if not path.exists():

@@ -13,8 +13,6 @@ class Checkpoints(ModelCheckpoint):
     """Writes ``{filename}.ckpt`` into ``directory``; ``{epoch}`` counts finished epochs, from 1.
 
     Args:
-        directory, filename: of the checkpoints.
-        every_n_epochs: epochs from one checkpoint to the next.
         keep: how many are kept; -1: all.
         monitor: metric of which the lowest (``mode`` "min") or highest ("max") checkpoints are
             kept; None: the last ones.

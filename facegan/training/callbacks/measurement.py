@@ -90,9 +90,7 @@ class Measurement(pl.Callback, ABC):
     Attributes:
         family: first part of the metrics' names, "clusters" or "quality"; also the key of the
             callback in ``conf/callbacks``.
-        directory: ``metrics.csv``, ``curves.png`` and pictures are written here.
-        settings: what is measured, and how.
-        every_n_epochs: epochs from one measurement to the next.
+        directory: of ``metrics.csv``, ``curves.png`` and pictures.
     """
 
     family: ClassVar[str]

@@ -28,7 +28,6 @@ class ResumePolicy(pl.Callback):
     again are deleted, but not before everything is set up: a run that is refused loses nothing.
 
     Args:
-        run_dir: directory of the run.
         resumed: whether the run continues in ``run_dir`` from its own checkpoint.
         record: called when training starts, to save the run's settings.
     """

@@ -31,10 +31,8 @@ class WandbLogger(Logger):
     with the first thing that is logged and ends with the training; other W&B runs of this process
     are left alone.
 
-    Args:
-        run_dir: where W&B keeps its files.
-        project, name: in W&B; a ``name`` of None lets W&B choose.
-        **options: of ``wandb.init``, such as ``group`` and ``tags``.
+    W&B keeps its files in ``run_dir``, and chooses a ``name`` of None. ``options`` are those of
+    ``wandb.init``, such as ``group`` and ``tags``.
     """
 
     def __init__(self, run_dir: str, project: str, name: str | None = None, **options: Any) -> None:
