@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from facegan.files import read_csv
+from facegan.pages.leaderboard import last_samples
 from tests.conftest import TINY
+from tests.shown import bars_in, pixels
 
 Train = Callable[..., tuple[int, str]]
 
@@ -66,8 +68,12 @@ def test_a_failed_job_does_not_end_the_others_and_is_listed(tmp_path: Path, data
     assert {found["1"]["place"], found["2"]["place"]} == {"1", "2"}
     assert "3 jobs, 1 of them failed" in output
     assert "Traceback" not in output
-    for name in ("leaderboard.png", "samples.png"):
-        assert Image.open(tmp_path / "sweep" / name).width > 300
+    assert bars_in(tmp_path / "sweep" / "leaderboard.png") == 2
+    best_first = sorted(("1", "2"), key=lambda job: found[job]["place"])
+    strips = np.split(pixels(tmp_path / "sweep" / "samples.png"), 2)
+    for job, strip in zip(best_first, strips, strict=True):
+        faces = np.asarray(last_samples(tmp_path / "sweep" / job))
+        assert np.array_equal(strip[:, -faces.shape[1] :], faces)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -11,6 +12,7 @@ import torch
 from facegan import train as train_module
 from facegan.gan.gan import GAN
 from facegan.training.callbacks.progress import Throughput
+from tests.shown import pixels
 from tests.training.run_files import rows
 
 
@@ -71,7 +73,12 @@ def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
     status, output = train("trainer.max_epochs=500", "trainer.max_time=00:00:00:01")
     assert status == 0, output
     assert "The time is up (trainer.max_time): " in output
-    assert (tmp_path / "run" / "samples" / "timeline.png").is_file()
+    samples = tmp_path / "run" / "samples"
+    last = pixels(max(samples.glob("epoch_*.png")))
+    height = last.shape[1] // 8
+    assert np.array_equal(
+        pixels(samples / "timeline.png")[-height:, -last.shape[1] :], last[:height]
+    )
 
 
 @pytest.mark.slow
