@@ -314,7 +314,7 @@ def test_a_checkpoint_goes_on_with_the_learning_rates_asked_for(tmp_path):
 def test_networks_that_diverged_are_not_saved(tmp_path):
     model, data = tiny(), loader(3)
     data.dataset.tensors[0][8:16] = float("nan")  # the second batch
-    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    trainer = pl.Trainer(accelerator="cpu", max_epochs=1, logger=False, enable_progress_bar=False)
     with pytest.raises(DivergedError):
         trainer.fit(model, data)
     with pytest.raises(DivergedError, match="training step 2 "):
