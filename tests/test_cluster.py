@@ -146,10 +146,13 @@ def test_attributes_cannot_be_predicted(run: Run, trained: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "network", [["model.norm_d=group"], ["model.norm_d=none", "model.spectral_norm=true"]]
+)
 def test_a_network_without_batch_norm_predicts_and_a_later_checkpoint_is_refused(
-    train: Run, run: Run, tmp_path: Path
+    train: Run, run: Run, tmp_path: Path, network: list[str]
 ):
-    train("model.norm_d=group", "trainer.max_epochs=1")
+    train(*network, "trainer.max_epochs=1")
     ckpt = f"ckpt={tmp_path}/run"
     run(cluster, ckpt, *SMALL)
     options = [f"predict={tmp_path}/run/samples", f"data_dir={tmp_path}/data"]

@@ -291,6 +291,20 @@ def test_a_comparison_takes_two_runs(run: Run, given: str, sentence: str):
     assert sentence in output
 
 
+def test_runs_of_other_image_sizes_are_not_compared(run: Run, trained: Path, tmp_path: Path):
+    other = Path(shutil.copytree(trained, tmp_path / "other"))
+    path = other / "checkpoints" / "last.ckpt"
+    saved = torch.load(path, weights_only=True)
+    saved["hyper_parameters"]["image_size"] = 32
+    saved["state_dict"] = GAN(**saved["hyper_parameters"]).state_dict()
+    torch.save(saved, path)
+    status, output = run(evaluate, f"compare=[{trained},{other}]", *PIXELS)
+    assert status == 2
+    sentence = "run draws 16 px with 3 channels, other 32 px with 3: they cannot be compared."
+    assert sentence in output
+    assert not (trained / "evaluation").exists()
+
+
 @pytest.mark.slow
 def test_training_improves_the_averaged_generator(train: Run, run: Run, tmp_path: Path):
     status, output = train("dataset.n=200", "trainer.max_epochs=15", "callbacks=[checkpoints]")

@@ -147,6 +147,12 @@ def test_debug_overfit_uses_a_handful_of_images(train):
     assert "16 training images" in output
 
 
+def test_debug_profile_prints_where_the_time_goes(train):
+    status, output = train("debug=profile", "callbacks=none", "trainer.max_epochs=1")
+    assert status == 0, output
+    assert "run_training_epoch" in output.partition("Profiler Report")[2]
+
+
 @pytest.mark.slow
 def test_compiled_networks_train_and_load_without_a_compiler(train, tmp_path: Path):
     few = ["callbacks=[checkpoints]", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]

@@ -9,6 +9,7 @@ import torch
 
 from facegan import evaluate
 from facegan.errors import InputError
+from facegan.features.classifier import Classifier
 from facegan.files import read_csv
 from facegan.gan.checkpoint import read_checkpoint
 from facegan.training.fit import fit
@@ -44,6 +45,23 @@ def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_pat
     found = json.loads((tmp_path / "run/evaluation/last/evaluation.json").read_text())
     assert found["kd_pixels"]["value"] == pytest.approx(values[-1], rel=1e-4)
     assert found["recall_pixels"]["value"] == float(rows[-1]["recall_pixels"])
+
+
+def test_a_label_network_measures_while_training(train: Train, tmp_path: Path):
+    network = Classifier(16, 3, 4, ["Smiling", "Male"], [0, 1], [0.5, 0.5])
+    path = tmp_path / "network.ckpt"
+    torch.save(
+        {"state_dict": network.state_dict(), "hyper_parameters": dict(network.hparams)}, path
+    )
+    cnn = ["quality.extractor.kind=cnn", f"quality.extractor.weights={path}"]
+    metrics = "quality.metrics=[kd,prevalence]"
+    status, output = train(*ONLY, *cnn, metrics, "trainer.max_epochs=1")
+    assert status == 0, output
+    quality = tmp_path / "run" / "quality"
+    (row,) = read_csv(quality / "metrics.csv")
+    assert {"kd_cnn", "prevalence_cnn"} <= set(row)
+    assert series_in(quality / "prevalence.png") == {0, 1}  # generated and real
+    assert "best.ckpt (quality/kd_cnn" in output
 
 
 @pytest.mark.slow
