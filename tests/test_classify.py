@@ -104,7 +104,7 @@ def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, ru
 
 
 @pytest.mark.slow
-def test_a_given_network_is_scored_in_the_place_of_a_trained_one(
+def test_a_given_network_is_scored_instead_of_a_trained_one(
     run: Run, trained: Path, tmp_path: Path
 ):
     own = f"data_dir={tmp_path}/data"

@@ -123,7 +123,9 @@ def test_a_mistake_is_one_sentence(run: Run, trained: Path, options: list[str], 
     assert not (trained / "clusters").exists()
 
 
-def test_a_checkpoint_on_its_own_does_not_say_which_data(run: Run, trained: Path, tmp_path: Path):
+def test_a_checkpoint_outside_a_run_directory_needs_a_dataset(
+    run: Run, trained: Path, tmp_path: Path
+):
     alone = shutil.copy(trained / "checkpoints" / "last.ckpt", tmp_path / "alone.ckpt")
     status, output = run(cluster, f"ckpt={alone}")
     assert status == 2

@@ -175,7 +175,7 @@ def test_the_objective_is_of_this_run_alone(train, tmp_path: Path):
     assert second["objective"] != first["objective"]
 
 
-def test_a_mistyped_objective_is_noticed_before_training(train, tmp_path: Path):
+def test_a_mistyped_objective_is_refused_before_training(train, tmp_path: Path):
     status, output = train("objective.metric=loss/D")
     assert status == 2
     assert "objective.metric=loss/D is not measured: loss/d, loss/g" in output

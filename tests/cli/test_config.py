@@ -203,7 +203,7 @@ def save_run(directory: Path) -> None:
         (directory / name).touch()
 
 
-def test_resuming_takes_the_runs_overrides_except_those_given_anew(tmp_path: Path):
+def test_resuming_takes_the_overrides_of_the_run_except_those_given_again(tmp_path: Path):
     save_run(tmp_path)
     OmegaConf.save(
         ["dataset=mnist", "trainer.max_epochs=3", "trainer.max_time=00:00:01:00", "+x=1", "ckpt=a"],

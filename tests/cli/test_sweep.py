@@ -89,7 +89,7 @@ def test_a_job_that_is_refused_leaves_the_run_that_is_there_alone(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_an_error_that_nobody_expected_is_listed_too(tmp_path: Path, data_dir: Path):
+def test_an_unexpected_error_is_listed_too(tmp_path: Path, data_dir: Path):
     (tmp_path / "broken.py").write_text(BROKEN)
     broken = "+callbacks.broken._target_=broken.Broken"
     output = sweep(tmp_path, data_dir, "-m", "model.latent_dim=8,9", broken, expected=2)
@@ -117,7 +117,7 @@ def test_a_search_without_any_success_ends_in_a_sentence(tmp_path: Path, data_di
 
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
-def test_a_search_goes_on_where_it_was_ended(tmp_path: Path, data_dir: Path, devices: int):
+def test_a_search_continues_where_it_ended(tmp_path: Path, data_dir: Path, devices: int):
     pytest.importorskip("optuna")
     search = ["sweep=optuna", f"trainer.devices={devices}", "model.width_d=4"]
     sweep(tmp_path, data_dir, *search, "hydra.sweeper.n_trials=2")

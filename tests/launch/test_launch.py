@@ -175,7 +175,7 @@ def test_processes_that_cannot_reach_each_other_say_so(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
-def test_ranks_do_not_outlive_the_process_that_waits_for_them(
+def test_ranks_end_with_the_process_that_started_them(
     started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
 ):
     job = started("trainer.devices=2", f"data_dir={data_dir}", "hydra.run.dir=run")
@@ -189,7 +189,7 @@ def test_ranks_do_not_outlive_the_process_that_waits_for_them(
 
 
 @pytest.mark.slow
-def test_an_interrupt_saves_once_and_the_run_goes_on_bit_for_bit(
+def test_an_interrupt_of_two_ranks_saves_once_and_tells_how_to_resume(
     started: Callable[..., subprocess.Popen], tmp_path: Path, data_dir: Path
 ):
     options = ["trainer.devices=2", f"data_dir={data_dir}"]
@@ -338,7 +338,7 @@ def test_a_restarted_job_keeps_its_identity(alone: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_a_slurm_job_that_is_preempted_goes_on_when_it_is_requeued(
+def test_a_preempted_slurm_job_resumes_when_it_is_requeued(
     tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ):
     job = {"JOB_ID": "4711", "STEP_ID": "0", "JOB_NAME": "facegan", "NTASKS": "2", "NODEID": "0"}

@@ -53,7 +53,7 @@ def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_training_does_not_notice(train: Train, tmp_path: Path):
+def test_clustering_does_not_change_the_training(train: Train, tmp_path: Path):
     train("callbacks=[checkpoints]", f"hydra.run.dir={tmp_path}/off")
     train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", f"hydra.run.dir={tmp_path}/on")
     on, off = (
@@ -81,7 +81,7 @@ def test_resumed_clusters_are_those_of_an_uninterrupted_run(train: Train, tmp_pa
 
 
 @pytest.mark.slow
-def test_clusters_of_other_images_are_not_gone_on_from(train: Train, tmp_path: Path):
+def test_clusters_of_other_images_are_not_a_warm_start(train: Train, tmp_path: Path):
     train(*SMALL[:-1], "callbacks=[clusters,checkpoints]", "trainer.max_epochs=1")
     status, output = train(f"resume={tmp_path}/run", "trainer.max_epochs=2", "clustering.seed=5")
     assert status == 0, output
@@ -124,7 +124,7 @@ def test_what_cannot_be_clustered_is_refused_before_training(
 
 
 @pytest.mark.slow
-def test_pictures_without_labels_are_clustered_all_the_same(run, tmp_path: Path):
+def test_pictures_without_labels_are_clustered_too(run, tmp_path: Path):
     for number in range(30):
         colour = (number * 8, 255 - number * 8, 90)
         Image.new("RGB", (16, 16), colour).save(tmp_path / f"{number}.png")

@@ -78,7 +78,7 @@ def test_the_best_is_looked_for_only_when_quality_was_measured(train: Train, tmp
 
 
 @pytest.mark.slow
-def test_training_goes_its_way_whether_it_is_measured_or_not(train: Train, tmp_path: Path):
+def test_measuring_quality_does_not_change_the_training(train: Train, tmp_path: Path):
     weights = []
     for number, callbacks in enumerate(("[checkpoints]", "[checkpoints,quality]")):
         directory = f"hydra.run.dir={tmp_path}/{number}"
@@ -105,7 +105,7 @@ def test_early_stopping_watches_the_objective(train: Train, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_new_run_from_a_checkpoint_does_not_go_on_counting(train: Train, tmp_path: Path):
+def test_a_new_run_from_a_checkpoint_starts_its_patience_at_zero(train: Train, tmp_path: Path):
     patient = ["callbacks=[checkpoints,quality,early_stopping]", "quality.n=40"]
     patient += ["objective.metric=quality/precision_pixels", "objective.mode=max"]
     patient += ["callbacks.early_stopping.patience=2"]
@@ -189,7 +189,7 @@ def test_another_metric_chooses_its_own_best(train: Train, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_damaged_vectors_are_read_anew(train: Train, tmp_path: Path):
+def test_damaged_vectors_are_computed_again(train: Train, tmp_path: Path):
     own = f"data_dir={tmp_path}/data"
     assert train(*ONLY, "trainer.max_epochs=1", own)[0] == 0
     (kept,) = tmp_path.glob("data/*/vectors/*.npy")
