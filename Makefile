@@ -29,7 +29,7 @@ train: $(VENV)/.installed ## Train, e.g. make train ARGS="experiment=mnist_quick
 sample: $(VENV)/.installed ## Generate faces, e.g. make sample ARGS="ckpt=runs/... n=64"
 	$(BIN)/python -m facegan.sample $(ARGS)
 
-test: $(VENV)/.installed ## Run the fast tests: about a minute and a quarter on two cores
+test: $(VENV)/.installed ## Run the fast tests: about a minute on two cores
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 test-all: $(VENV)/.installed ## Run all tests, the slow ones too

@@ -44,6 +44,14 @@ def _far_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield
 
 
+def run_main(module: ModuleType, *arguments: str, at: Path) -> None:
+    """Run an entry point in this process, in the directory ``at``; it has to succeed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [module.__name__, *arguments])
+        patch.chdir(at)
+        module.main()
+
+
 @pytest.fixture
 def run(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -83,20 +91,17 @@ def train(run: Callable[..., tuple[int, str]], tmp_path: Path) -> Callable[..., 
 
 
 @pytest.fixture(scope="session")
-def _finished_run(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run that has ended, with 180 images in train, 10 in val, 10 in test: only to read."""
     from facegan import train as module
 
     directory = tmp_path_factory.mktemp("finished")
     more = ["dataset.n=200", "trainer.max_epochs=1", "callbacks=[checkpoints]"]
-    argv = ["facegan.train", *TINY, *more, f"data_dir={data_dir}", f"hydra.run.dir={directory}/run"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", argv)
-        patch.chdir(directory)
-        module.main()
+    run_main(module, *TINY, *more, f"data_dir={data_dir}", "hydra.run.dir=run", at=directory)
     return directory / "run"
 
 
 @pytest.fixture
-def trained(_finished_run: Path, tmp_path: Path) -> Path:
-    """A tiny run that has ended, with 180 images in train, 10 in val, 10 in test."""
-    return Path(shutil.copytree(_finished_run, tmp_path / "run"))
+def trained(finished_run: Path, tmp_path: Path) -> Path:
+    """A copy of ``finished_run`` to write to."""
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))

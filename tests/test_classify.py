@@ -6,30 +6,22 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from facegan import classify
+from facegan.cli.run_data import with_data_of_the_run
+from facegan.errors import InputError
 from facegan.features.classifier import Classifier
 from facegan.files import read_csv
+from tests.composing import changed, composed
+from tests.shown import COLOURS, series_in
 
 Run = Callable[..., tuple[int, str]]
 
 SMALL = ["classify.components=20", "classify.labels=[20]", "classify.bootstrap=10"]
 LINEAR = [*SMALL, "classify.references=[majority,pixels,untrained]"]
-COLOURS = {  # matplotlib's, by number of the series, without the grey one
-    **dict(enumerate([(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40)])),
-    **dict(enumerate([(148, 103, 189), (140, 86, 75), (227, 119, 194)], start=4)),
-    **dict(enumerate([(188, 189, 34), (23, 190, 207)], start=8)),
-}
 CNN = [*SMALL, "classify.probe=cnn", "cnn.max_epochs=2", "cnn.width=4"]
-
-
-def series_in(path: Path) -> set[int]:
-    """Numbers of the series that a diagram shows."""
-    pixels = np.asarray(Image.open(path))
-    return {i for i, colour in COLOURS.items() if (pixels == colour).all(2).sum() > 20}
 
 
 @pytest.mark.parametrize("probe", ["logistic", pytest.param("svm", marks=pytest.mark.slow)])
@@ -112,7 +104,7 @@ def test_curves_go_over_all_checkpoints_from_the_untrained_one_on(train: Run, ru
 
 
 @pytest.mark.slow
-def test_a_given_network_is_scored_in_the_place_of_a_trained_one(
+def test_a_given_network_is_scored_instead_of_a_trained_one(
     run: Run, trained: Path, tmp_path: Path
 ):
     own = f"data_dir={tmp_path}/data"
@@ -155,11 +147,19 @@ def test_a_given_network_is_scored_in_the_place_of_a_trained_one(
         ("ckpt=nowhere", "There is no checkpoint at nowhere"),
     ],
 )
-def test_input_errors_are_one_sentence(run: Run, trained: Path, option: str, sentence: str):
+def test_what_cannot_be_classified_is_refused(finished_run: Path, option: str, sentence: str):
     probe = ["classify.probe=cnn"] if option.startswith("cnn.ckpt") else []
-    status, output = run(classify, f"ckpt={trained}", *SMALL, *probe, *option.split())
+    cfg = composed("classify", *with_data_of_the_run([f"ckpt={finished_run}"]), *SMALL)
+    with pytest.raises(InputError) as refused:
+        classify.classify(changed(cfg, *probe, *option.split()))
+    assert sentence in str(refused.value)
+    assert not (finished_run / "classify").exists()
+
+
+def test_a_mistake_is_one_sentence(run: Run, trained: Path):
+    status, output = run(classify, f"ckpt={trained}", *SMALL, "classify.layers=[5]")
     assert status == 2
-    assert sentence in output
+    assert "numbered 1 (at the image) to 2" in output
     assert "Traceback" not in output
 
 

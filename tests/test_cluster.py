@@ -7,20 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from facegan import cluster, sample
+from facegan.cli.run_data import with_data_of_the_run
 from facegan.data.packing.store import Store
+from facegan.errors import InputError
 from facegan.files import read_csv
-from facegan.pictures.sheets import picture
+from tests.composing import changed, composed
+from tests.shown import nearest_in, pixels, series_in
 
 Run = Callable[..., tuple[int, str]]
 
 SMALL = ["clustering.k=3", "clustering.generated=20"]
 
 
-def test_a_run_is_clustered_on_the_data_it_was_trained_on(run: Run, trained: Path):
+def stored(data_dir: Path) -> np.ndarray:
+    """The images (200, 16, 16, 3) that ``trained`` was trained on."""
+    store = next(s for s in map(Store, data_dir.glob("synthetic-16px-*")) if len(s) == 200)
+    return np.moveaxis(np.asarray(store.images), 1, -1)
+
+
+def test_a_run_is_clustered_on_the_data_it_was_trained_on(run: Run, trained: Path, data_dir: Path):
     status, output = run(cluster, f"ckpt={trained}", *SMALL)
     assert status == 0, output
     out = trained / "clusters" / "last"
@@ -33,9 +41,12 @@ def test_a_run_is_clustered_on_the_data_it_was_trained_on(run: Run, trained: Pat
     assert (out / "report.md").read_text() in output
     assert "| Smiling | " in output
     assert json.loads((out / "metrics.json").read_text())["data"] == "synthetic"
-    for name in ("sheet.png", "map.png"):
-        with Image.open(out / name) as image:
-            assert len(image.getcolors(1 << 24)) > 100
+    assert {0, 1, 2} <= series_in(out / "map.png")
+    real = {image.tobytes() for image in stored(data_dir)}
+    for images, size in zip(
+        nearest_in(pixels(out / "sheet.png"), 16, 3, 6, 4), counts, strict=True
+    ):
+        assert sum(image.tobytes() in real for image in images) == min(6, size)
     assert {row["attribute"] for row in read_csv(out / "attributes.csv")} >= {"Smiling", "Male"}
 
 
@@ -56,9 +67,8 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
     store = next(s for s in map(Store, data_dir.glob("synthetic-16px-*")) if len(s) == 200)
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    for row in range(10):
-        image = torch.from_numpy(np.asarray(store.images[row]).copy())
-        picture(image).save(pictures / f"{store.names[row]}.png")
+    for name, image in zip(store.names[:10], stored(data_dir)[:10], strict=True):
+        Image.fromarray(image).save(pictures / f"{name}.png")
     options = [f"predict={pictures}", f"data_dir={tmp_path}/data"]
     status, output = run(cluster, f"ckpt={trained}", *SMALL, *options)
     assert status == 0, output
@@ -68,8 +78,12 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
         expected = clustered[row["name"].removesuffix(".png")]
         assert row["cluster"] == expected["cluster"]
         assert float(row["distance"]) == pytest.approx(float(expected["distance"]), abs=1e-3)
-    with Image.open(out / "predictions.png") as sheet:
-        assert len(sheet.getcolors(1 << 24)) > 100
+    sizes = np.bincount([int(row["cluster"]) for row in predicted], minlength=3)
+    given = {image.tobytes() for image in stored(data_dir)[:10]}
+    for images, size in zip(
+        nearest_in(pixels(out / "predictions.png"), 16, 3, 6), sizes, strict=True
+    ):
+        assert sum(image.tobytes() in given for image in images) == min(6, size)
     run(cluster, f"ckpt={trained}", *SMALL)
     assert not list(out.glob("predictions.*"))  # into clusters that are no more
 
@@ -82,15 +96,26 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
         (["clustering.attributes=[Smilling]"], "no Smilling; they have: "),
         (["clustering.k=-1"], "clustering.k must be a whole number"),
         (["dataset.image_size=32"], "was trained with dataset.image_size=16, not 32"),
-        (["dataset=mnist"], "image_size must be one of 28, 32, 64 for MNIST"),
-        (["dataset.nn=3"], "There is no configuration key dataset.nn"),
         (["clustering.layers=[7]"], "numbered 1 (at the image) to 2"),
         (["seed=-1"], "seed must be a whole number"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(
-    run: Run, trained: Path, options: list[str], sentence: str
-):
+def test_what_cannot_be_clustered_is_refused(finished_run: Path, options: list[str], sentence: str):
+    cfg = composed("cluster", *with_data_of_the_run([f"ckpt={finished_run}"]), *SMALL)
+    with pytest.raises(InputError) as refused:
+        cluster.cluster(changed(cfg, *options))
+    assert sentence in str(refused.value)
+    assert not (finished_run / "clusters").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["dataset=mnist"], "image_size must be one of 28, 32, 64 for MNIST"),
+        (["dataset.nn=3"], "There is no configuration key dataset.nn"),
+    ],
+)
+def test_a_mistake_is_one_sentence(run: Run, trained: Path, options: list[str], sentence: str):
     status, output = run(cluster, f"ckpt={trained}", *SMALL, *options)
     assert status == 2
     assert sentence in output
@@ -98,7 +123,9 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert not (trained / "clusters").exists()
 
 
-def test_a_checkpoint_on_its_own_does_not_say_which_data(run: Run, trained: Path, tmp_path: Path):
+def test_a_checkpoint_outside_a_run_directory_needs_a_dataset(
+    run: Run, trained: Path, tmp_path: Path
+):
     alone = shutil.copy(trained / "checkpoints" / "last.ckpt", tmp_path / "alone.ckpt")
     status, output = run(cluster, f"ckpt={alone}")
     assert status == 2
@@ -121,10 +148,13 @@ def test_attributes_cannot_be_predicted(run: Run, trained: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "network", [["model.norm_d=group"], ["model.norm_d=none", "model.spectral_norm=true"]]
+)
 def test_a_network_without_batch_norm_predicts_and_a_later_checkpoint_is_refused(
-    train: Run, run: Run, tmp_path: Path
+    train: Run, run: Run, tmp_path: Path, network: list[str]
 ):
-    train("model.norm_d=group", "trainer.max_epochs=1")
+    train(*network, "trainer.max_epochs=1")
     ckpt = f"ckpt={tmp_path}/run"
     run(cluster, ckpt, *SMALL)
     options = [f"predict={tmp_path}/run/samples", f"data_dir={tmp_path}/data"]

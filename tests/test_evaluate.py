@@ -10,15 +10,25 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from facegan import classify, evaluate, sample
+from facegan import classify, evaluate, load_gan, sample
+from facegan.cli.run_data import with_data_of_the_run
+from facegan.errors import InputError
 from facegan.gan.gan import GAN
+from facegan.pictures.scaling import to_uint8
+from tests.composing import changed, composed
+from tests.shown import images_in, pixels, series_in
 
 Run = Callable[..., tuple[int, str]]
 
 SMALL = ["n=100", "kid_subsets=5", "kid_subset_size=50"]
 PIXELS = [*SMALL, "extractor.kind=pixels", "metrics=[kd,prdc,swd]"]
+
+
+def drawn(run_dir: Path, numbers: range) -> np.ndarray:
+    """Images (n, 16, 16, 3) of the generator of a run that is evaluated on 100."""
+    images = load_gan(run_dir, "cpu").images_of(100, seed=0)(np.array(numbers))
+    return to_uint8(images).permute(0, 2, 3, 1).numpy()
 
 
 def test_a_generator_is_scored_and_the_real_vectors_are_kept(
@@ -34,7 +44,8 @@ def test_a_generator_is_scored_and_the_real_vectors_are_kept(
     assert len(found["sha256"]) == 64
     assert "facegan.evaluate" in found["command"]
     assert "kd_pixels" in output
-    assert Image.open(trained / "evaluation" / "last" / "generated.png").width > 8 * 16
+    sheet = pixels(trained / "evaluation" / "last" / "generated.png")
+    assert np.array_equal(images_in(sheet, 16, 8), drawn(trained, range(64)))
     kept = list((tmp_path / "data").glob("*/vectors/pixels-16-*.npy"))
     assert len(kept) == 1
     again = np.load(kept[0])
@@ -65,7 +76,7 @@ def test_the_network_of_classify_compares_by_what_it_has_learned(run: Run, train
     shares = found["prevalence_cnn"]["labels"]["Smiling"]
     assert 0 <= shares["real"] <= 1
     assert 0 < found["msssim"]["real"] < 1
-    assert (trained / "evaluation" / "last" / "prevalence.png").is_file()
+    assert series_in(trained / "evaluation" / "last" / "prevalence.png") == {0, 1}
 
     # Another network of the same labels: which one is meant has to be said.
     status, output = run(classify, f"ckpt={trained}", *small, "cnn.lr=1e-4")
@@ -113,7 +124,8 @@ def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Pat
     found = json.loads((tmp_path / "copies_evaluation" / "evaluation.json").read_text())
     assert found["copies_pixels"]["copier"] is True
     assert "it repeats training images" in output
-    assert Image.open(tmp_path / "copies_evaluation" / "nearest.png").width > 100
+    generated, real = np.split(pixels(tmp_path / "copies_evaluation" / "nearest.png"), 2)
+    assert np.array_equal(images_in(generated, 16, 12), images_in(real, 16, 12))
 
     shutil.rmtree(copies)  # real images that were held out are no copies
     copies.mkdir()
@@ -142,13 +154,18 @@ def test_a_folder_of_training_images_is_taken_for_copies(run: Run, tmp_path: Pat
         (["n=0"], "n must be a whole number of at least 1"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(
-    run: Run, trained: Path, options: list[str], sentence: str
-):
-    given = [o for o in PIXELS if o.split("=")[0] not in {o.split("=")[0] for o in options}]
-    status, output = run(evaluate, f"ckpt={trained}", *given, *options)
+def test_what_cannot_be_evaluated_is_refused(finished_run: Path, options: list[str], sentence: str):
+    cfg = composed("evaluate", *with_data_of_the_run([f"ckpt={finished_run}"]), *PIXELS)
+    with pytest.raises(InputError) as refused:
+        evaluate.evaluate(changed(cfg, *options))
+    assert sentence in str(refused.value)
+    assert not (finished_run / "evaluation").exists()
+
+
+def test_a_mistake_is_one_sentence(run: Run, trained: Path):
+    status, output = run(evaluate, f"ckpt={trained}", *PIXELS, "metrics=[fide]")
     assert status == 2
-    assert sentence in output
+    assert "metrics must be a list of fd, kd, is" in output
     assert "Traceback" not in output
     assert not (trained / "evaluation").exists()
 
@@ -240,7 +257,9 @@ def test_a_generator_is_within_the_noise_of_itself_and_not_of_another(
     assert found["kd_pixels"]["p"] < found["level"]
     assert found["kd_pixels"]["better"] in ("first", "second")
     assert "is better" in output
-    assert Image.open(out / "comparison.png").width > 16 * 64
+    strips = np.split(pixels(out / "comparison.png"), 2)
+    for run_dir, strip in zip((trained, other), strips, strict=True):
+        assert np.array_equal(images_in(strip, 16, 16), drawn(run_dir, range(16)))
     for key in ("first", "second"):
         alone = json.loads((out / key / "evaluation.json").read_text())
         assert alone["kd_pixels"]["value"] == found["kd_pixels"][key]
@@ -270,6 +289,20 @@ def test_a_comparison_takes_two_runs(run: Run, given: str, sentence: str):
     status, output = run(evaluate, f"compare={given}")
     assert status == 2
     assert sentence in output
+
+
+def test_runs_of_other_image_sizes_are_not_compared(run: Run, trained: Path, tmp_path: Path):
+    other = Path(shutil.copytree(trained, tmp_path / "other"))
+    path = other / "checkpoints" / "last.ckpt"
+    saved = torch.load(path, weights_only=True)
+    saved["hyper_parameters"]["image_size"] = 32
+    saved["state_dict"] = GAN(**saved["hyper_parameters"]).state_dict()
+    torch.save(saved, path)
+    status, output = run(evaluate, f"compare=[{trained},{other}]", *PIXELS)
+    assert status == 2
+    sentence = "run draws 16 px with 3 channels, other 32 px with 3: they cannot be compared."
+    assert sentence in output
+    assert not (trained / "evaluation").exists()
 
 
 @pytest.mark.slow

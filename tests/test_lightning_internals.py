@@ -91,6 +91,7 @@ def test_finished_epochs_are_counted(whole: Path, middle: Path):
     assert finished_epochs(read(middle)) == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable")
 def test_an_interrupted_epoch_is_resumed_or_restarted(middle: Path):
     model, _ = trained(middle.parent, ckpt_path=middle)
     assert model.steps == 2
@@ -183,8 +184,8 @@ class Counter(pl.LightningModule):
     def training_step(self, batch: torch.Tensor, batch_idx: int) -> None:
         self.done.append(batches_done_in_epoch(self.trainer))
 
-    def configure_optimizers(self) -> None:
-        return None
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return []
 
 
 def test_batches_done_in_epoch(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from facegan import report
 from tests.pages.test_leaderboard import job
+from tests.shown import bars_in
 
 
 @pytest.mark.parametrize("argument", ["{}", "dir={}"])
@@ -15,7 +16,7 @@ def test_a_leaderboard_is_made_again(tmp_path: Path, monkeypatch, argument: str)
     job(sweep_dir, 0, ["a=1"], objective=0.2)
     monkeypatch.setattr(sys, "argv", ["facegan.report", argument.format(sweep_dir)])
     report.main()
-    assert (sweep_dir / "leaderboard.png").is_file()
+    assert bars_in(sweep_dir / "leaderboard.png") == 1
 
 
 @pytest.mark.parametrize(

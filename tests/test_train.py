@@ -147,12 +147,19 @@ def test_debug_overfit_uses_a_handful_of_images(train):
     assert "16 training images" in output
 
 
+def test_debug_profile_prints_where_the_time_goes(train):
+    status, output = train("debug=profile", "callbacks=none", "trainer.max_epochs=1")
+    assert status == 0, output
+    assert "run_training_epoch" in output.partition("Profiler Report")[2]
+
+
 @pytest.mark.slow
 def test_compiled_networks_train_and_load_without_a_compiler(train, tmp_path: Path):
-    status, output = train("model.compile=true", "trainer.max_epochs=1")
+    few = ["callbacks=[checkpoints]", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
+    status, output = train("model.compile=true", *few)
     assert status == 0, output
     plain = GAN.load_from_checkpoint(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
-    assert plain.images_seen == 72
+    assert plain.images_seen == 16
     assert not [name for name in plain.state_dict() if "_orig_mod" in name]
 
 
@@ -168,7 +175,7 @@ def test_the_objective_is_of_this_run_alone(train, tmp_path: Path):
     assert second["objective"] != first["objective"]
 
 
-def test_a_mistyped_objective_is_noticed_before_training(train, tmp_path: Path):
+def test_a_mistyped_objective_is_refused_before_training(train, tmp_path: Path):
     status, output = train("objective.metric=loss/D")
     assert status == 2
     assert "objective.metric=loss/D is not measured: loss/d, loss/g" in output

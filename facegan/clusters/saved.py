@@ -116,8 +116,9 @@ def load(directory: Path) -> SavedClusters:
             "predict= first, or set out= to the directory they are in."
         )
     try:
-        with np.load(path) as file:
-            arrays = dict(file)
+        # Opened here: of a damaged file np.load forgets to close what it opens.
+        with path.open("rb") as file, np.load(file) as saved:
+            arrays = dict(saved)
         reduction = None
         if "matrix" in arrays:
             mean, matrix = (torch.from_numpy(arrays[name]) for name in ("mean", "matrix"))

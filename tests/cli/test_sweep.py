@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from facegan.files import read_csv
+from facegan.pages.leaderboard import last_samples
 from tests.conftest import TINY
+from tests.shown import bars_in, pixels
 
 Train = Callable[..., tuple[int, str]]
 
@@ -66,8 +68,12 @@ def test_a_failed_job_does_not_end_the_others_and_is_listed(tmp_path: Path, data
     assert {found["1"]["place"], found["2"]["place"]} == {"1", "2"}
     assert "3 jobs, 1 of them failed" in output
     assert "Traceback" not in output
-    for name in ("leaderboard.png", "samples.png"):
-        assert Image.open(tmp_path / "sweep" / name).width > 300
+    assert bars_in(tmp_path / "sweep" / "leaderboard.png") == 2
+    best_first = sorted(("1", "2"), key=lambda job: found[job]["place"])
+    strips = np.split(pixels(tmp_path / "sweep" / "samples.png"), 2)
+    for job, strip in zip(best_first, strips, strict=True):
+        faces = np.asarray(last_samples(tmp_path / "sweep" / job))
+        assert np.array_equal(strip[:, -faces.shape[1] :], faces)
 
 
 @pytest.mark.slow
@@ -83,7 +89,7 @@ def test_a_job_that_is_refused_leaves_the_run_that_is_there_alone(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_an_error_that_nobody_expected_is_listed_too(tmp_path: Path, data_dir: Path):
+def test_an_unexpected_error_is_listed_too(tmp_path: Path, data_dir: Path):
     (tmp_path / "broken.py").write_text(BROKEN)
     broken = "+callbacks.broken._target_=broken.Broken"
     output = sweep(tmp_path, data_dir, "-m", "model.latent_dim=8,9", broken, expected=2)
@@ -111,7 +117,7 @@ def test_a_search_without_any_success_ends_in_a_sentence(tmp_path: Path, data_di
 
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
-def test_a_search_goes_on_where_it_was_ended(tmp_path: Path, data_dir: Path, devices: int):
+def test_a_search_continues_where_it_ended(tmp_path: Path, data_dir: Path, devices: int):
     pytest.importorskip("optuna")
     search = ["sweep=optuna", f"trainer.devices={devices}", "model.width_d=4"]
     sweep(tmp_path, data_dir, *search, "hydra.sweeper.n_trials=2")

@@ -28,7 +28,7 @@ def test_lift_and_significance_by_hand():
     assert most_typical(found, 0) == []
 
 
-def test_chance_is_rarely_called_typical():
+def test_attributes_by_chance_are_rarely_called_typical():
     rng = np.random.default_rng(0)
     clusters = Clustering(np.zeros((10, 1)), rng.integers(0, 10, 2000), 0.0)
     values = rng.integers(0, 2, (2000, 40))

@@ -112,7 +112,7 @@ class Recorder(pl.LightningModule):
         self.epochs.append(self.current_epoch)
 
     def configure_optimizers(self):
-        return None
+        return []
 
 
 @pytest.fixture
@@ -143,6 +143,7 @@ def test_lightning_reshuffles_every_epoch(tmp_path, trainer):
     assert orders[0] != orders[1]
 
 
+@pytest.mark.filterwarnings("ignore:You requested to overfit but enabled train dataloader")
 def test_overfit_batches_repeats_its_batches(tmp_path, trainer):
     model = Recorder()
     trainer(max_epochs=2, overfit_batches=1).fit(model, datamodule=counted(tmp_path))

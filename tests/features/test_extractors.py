@@ -124,7 +124,7 @@ def test_the_widest_of_older_networks_of_several_widths_is_used(
     assert f"Of 3 label networks, the widest is used: {found}" in caplog.text
 
 
-def test_of_several_networks_of_the_same_width_one_has_to_be_named(tmp_path: Path):
+def test_several_networks_of_the_same_width_are_ambiguous(tmp_path: Path):
     path = save(label_network(), tmp_path / "networks" / "a.ckpt")
     shutil.copy(path, path.with_name("b.ckpt"))
     with pytest.raises(InputError, match=r"a\.ckpt, .*b\.ckpt with extractor\.weights=FILE"):

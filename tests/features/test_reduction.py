@@ -34,7 +34,7 @@ def test_only_directions_that_vary_are_kept():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
-def test_vectors_that_are_all_the_same_become_the_same_point(value: float):
+def test_identical_vectors_become_one_point(value: float):
     _, points = fit_reduction(torch.full((50, 7), value), 4)
     assert torch.equal(points, torch.zeros(50, 1))
 

@@ -92,7 +92,7 @@ def test_replayed_steps_train_the_same_networks(
 
 
 @needs_gpu
-def test_every_epoch_is_saved_and_goes_on_anywhere(train: Train, tmp_path: Path):
+def test_every_epoch_is_saved_and_resumes_with_or_without_graphs(train: Train, tmp_path: Path):
     options = [*GPU, "callbacks.periodic.every_n_epochs=1"]
     status, output = train(*options, f"hydra.run.dir={tmp_path}/whole", "trainer.max_epochs=3")
     assert status == 0, output

@@ -154,7 +154,7 @@ class SaveAndStop(pl.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_run_resumed_amid_an_accumulation_averages_over_the_batches_left(tmp_path: Path):
+def test_a_run_resumed_mid_accumulation_averages_over_the_remaining_batches(tmp_path: Path):
     path = tmp_path / "a.ckpt"
     with pytest.raises(SystemExit):
         fit(tiny(accumulate=4), callbacks=[SaveAndStop(path)])
@@ -302,7 +302,7 @@ def test_the_gradient_penalty_belongs_to_wgan_gp_and_to_others_when_asked():
         torch.testing.assert_close(penalties[1], 2 * penalties[0])
 
 
-def test_a_checkpoint_goes_on_with_the_learning_rates_asked_for(tmp_path):
+def test_a_resumed_run_uses_the_learning_rates_that_are_set(tmp_path):
     fit(tiny()).save_checkpoint(tmp_path / "a.ckpt")
     model = tiny(lr_d=1e-5, betas_g=[0, 0.9])
     trainer = fit(model, max_epochs=2, ckpt_path=tmp_path / "a.ckpt")
@@ -314,7 +314,7 @@ def test_a_checkpoint_goes_on_with_the_learning_rates_asked_for(tmp_path):
 def test_networks_that_diverged_are_not_saved(tmp_path):
     model, data = tiny(), loader(3)
     data.dataset.tensors[0][8:16] = float("nan")  # the second batch
-    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    trainer = pl.Trainer(accelerator="cpu", max_epochs=1, logger=False, enable_progress_bar=False)
     with pytest.raises(DivergedError):
         trainer.fit(model, data)
     with pytest.raises(DivergedError, match="training step 2 "):

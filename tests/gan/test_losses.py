@@ -38,7 +38,7 @@ def test_losses_by_hand(name: str, d: float, g: float):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_each_player_wants_what_it_should(name: str):
+def test_losses_move_logits_in_the_right_direction(name: str):
     real = torch.tensor([0.9, 0.1], requires_grad=True)  # between lsgan's two targets
     fake = torch.tensor([0.2, 0.8], requires_grad=True)
     LOSSES[name].d(real, fake).backward()

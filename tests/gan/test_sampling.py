@@ -11,6 +11,7 @@ from facegan.gan.latents import sample_latents
 from facegan.gan.sampling import write_samples
 from facegan.gan.settings import SampleSettings
 from facegan.pictures.scaling import to_uint8
+from tests.shown import images_in, pixels
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,9 @@ def test_pngs_are_numbered_and_the_grid_shows_the_first_64(gan: GAN, tmp_path: P
     assert [path.name for path in pictures] == [f"{number:06d}.png" for number in range(70)]
     for path, image in zip(pictures, images, strict=True):
         assert np.array_equal(np.asarray(Image.open(path)), image)
-    sheet = np.asarray(Image.open(tmp_path / "out" / "grid.png"))
-    tiles = sheet[8:, 8:].reshape(8, 72, 8, 72, 3)[:, :64:4, :, :64:4]  # 4 times enlarged, padded
-    tiles = tiles.transpose(0, 2, 1, 3, 4).reshape(64, 16, 16, 3)
-    assert np.array_equal(tiles, images[:64])
+    sheet = pixels(tmp_path / "out" / "grid.png")
+    assert sheet.shape == (584, 584, 3)  # 4 times enlarged, with 2 pixels between
+    assert np.array_equal(images_in(sheet, 16, 8), images[:64])
 
 
 @pytest.mark.parametrize("batch_size", [7, 100])
@@ -58,8 +58,12 @@ def test_seed_and_truncation_choose_the_latents(gan: GAN, tmp_path: Path):
     assert not np.array_equal(images, expected(gan, 3, seed=1))
 
 
-def test_pictures_of_an_earlier_sampling_are_reported(gan: GAN, tmp_path: Path, caplog):
+def test_pictures_of_an_earlier_sampling_are_overwritten_and_others_reported(
+    gan: GAN, tmp_path: Path, caplog
+):
     write_samples(gan, SampleSettings(n=5), tmp_path)
     with caplog.at_level(logging.WARNING):
-        write_samples(gan, SampleSettings(n=3), tmp_path)
+        write_samples(gan, SampleSettings(n=3, seed=1), tmp_path)
+    for number, image in enumerate(expected(gan, 3, seed=1)):
+        assert np.array_equal(pixels(tmp_path / f"{number:06d}.png"), image)
     assert "still holds 2 pictures of an earlier sampling" in caplog.text

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from facegan import train
 from facegan.files import read_csv
-from tests.conftest import TINY
+from tests.conftest import TINY, run_main
 
 # Every rank writes what it saw beside the run. Python imports this by itself wherever it starts.
 WATCH = """
@@ -69,8 +70,7 @@ def test_two_ranks_see_other_data_and_latents_and_hold_the_same_weights(
     # Clusters: read by both, found by one, known to both. Before training they are those of one
     # device, as the networks and the images are.
     alone = [*TINY, *clusters, "hydra.run.dir=alone", f"data_dir={data_dir}"]
-    command = [sys.executable, "-m", "facegan.train", *alone, "trainer.max_epochs=1"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    run_main(train, *alone, "trainer.max_epochs=1", at=tmp_path)
     together, by_one = (
         read_csv(tmp_path / name / "clusters" / "metrics.csv") for name in ("run", "alone")
     )
@@ -88,14 +88,8 @@ def test_two_ranks_measure_the_quality_that_one_measures(tmp_path: Path, data_di
     options = [*TINY, *still, "callbacks=[checkpoints,quality]", "quality.n=150"]
     options += ["trainer.max_epochs=1", "quality.metrics=[kd,prdc,swd]", f"data_dir={data_dir}"]
     for devices in (1, 2):
-        command = [sys.executable, "-m", "facegan.train", *options, f"trainer.devices={devices}"]
-        subprocess.run(
-            [*command, f"hydra.run.dir={devices}"],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-            timeout=300,
-        )
+        more = [f"trainer.devices={devices}", f"hydra.run.dir={devices}"]
+        run_main(train, *options, *more, at=tmp_path)
     (one,), (two,) = (read_csv(tmp_path / str(n) / "quality" / "metrics.csv") for n in (1, 2))
     for name in set(one) - {"seconds", "step"}:
         assert float(two[name]) == pytest.approx(float(one[name]), rel=1e-3, abs=1e-5), name

@@ -27,7 +27,7 @@ def test_a_job_waits_for_a_free_gpu():
     with free_gpus(1, 1, name):
         waiting = threading.Thread(target=second)
         waiting.start()
-        waiting.join(1)
+        waiting.join(0.3)
         assert found == []
     waiting.join(10)
     assert found == [[0]]

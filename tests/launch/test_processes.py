@@ -65,16 +65,16 @@ time.sleep(60)
 """
 
 
-def test_after_a_signal_a_rank_gets_as_long_as_it_needs(ranks, tmp_path: Path):
+def test_a_rank_gets_as_long_as_it_needs_after_a_signal(ranks, tmp_path: Path):
     sender = signal_when_ready(tmp_path)
     with pytest.raises(InterruptedRun) as stopped:
-        ranks(LEAVE.format(seconds=2))
+        ranks(LEAVE.format(seconds=1))
     sender.join()
     assert stopped.value.exit_code == 143
     assert (tmp_path / "uploaded").exists()
 
 
-def test_after_a_second_signal_it_does_not(ranks, tmp_path: Path):
+def test_a_second_signal_ends_a_rank_at_once(ranks, tmp_path: Path):
     sender = signal_when_ready(tmp_path, times=2)
     with pytest.raises(InterruptedRun):
         ranks(LEAVE.format(seconds=60))

@@ -107,14 +107,14 @@ def test_wide_networks_use_it_and_compute_what_they_did(monkeypatch, norm: str):
         (torch.randn(2, 64, 8, 8, dtype=torch.float64), "twice the digits, asked for on purpose"),
     ],
 )
-def test_other_images_go_the_usual_way(monkeypatch, images: torch.Tensor, why: str):
+def test_other_images_use_the_plain_convolution(monkeypatch, images: torch.Tensor, why: str):
     calls = count(monkeypatch)
     layer = winograd.Conv2d(64, 128).to(images.dtype)
     assert layer(images).shape == (2, 128, images.shape[2] // 2, images.shape[3] // 2)
     assert not calls, why
 
 
-def test_half_precision_and_few_channels_go_the_usual_way(monkeypatch):
+def test_half_precision_and_few_channels_use_the_plain_convolution(monkeypatch):
     calls = count(monkeypatch)
     with torch.autocast("cpu", torch.bfloat16):
         assert winograd.Conv2d(64, 128)(torch.randn(2, 64, 8, 8)).dtype == torch.bfloat16

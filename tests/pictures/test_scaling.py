@@ -3,7 +3,7 @@ import torch
 from facegan.pictures.scaling import to_uint8
 
 
-def test_every_byte_survives_the_way_to_float_and_back():
+def test_bytes_are_equal_after_scaling_to_float_and_back():
     values = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(to_uint8(values.float() / 127.5 - 1), values)
 

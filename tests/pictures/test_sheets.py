@@ -5,7 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from facegan.pictures.sheets import captioned, grid, heading, save_png, side_by_side
+from facegan.pictures.sheets import (
+    captioned,
+    grid,
+    heading,
+    read_text,
+    save_png,
+    side_by_side,
+)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -35,7 +42,7 @@ def test_captioned_puts_strips_below_each_other_beside_their_captions():
 def test_png_is_written_whole_with_its_text(tmp_path: Path):
     path = tmp_path / "new" / "a.png"
     save_png(Image.new("L", (3, 3)), path, images_seen=7)
-    assert Image.open(path).text == {"images_seen": "7"}
+    assert read_text(path) == {"images_seen": "7"}
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
 
 

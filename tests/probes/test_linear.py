@@ -73,7 +73,7 @@ def test_a_class_without_training_images_still_gets_a_logit(kind: str):
     assert probe(points).shape == (600, 4)
 
 
-def test_points_that_are_all_the_same_give_the_most_frequent_value():
+def test_identical_points_give_the_most_frequent_value():
     targets = torch.tensor([[1.0], [1.0], [0.0], [1.0]])
     probe = linear.fit_probe(torch.zeros(4, 1), targets, (torch.zeros(4, 1), targets), 1)
     assert (probe(torch.zeros(1, 1)) > 0).all()

@@ -91,7 +91,7 @@ def test_labels_are_drawn(tmp_path: Path):
     assert low.shape != high.shape or not np.array_equal(low, high)
 
 
-def test_the_table_says_what_a_number_alone_does_not():
+def test_the_table_explains_its_scores():
     shares = {
         "Smiling": {"real": 0.5, "generated": 0.4},
         "Male": {"real": 0.4, "generated": 0.1},

@@ -31,6 +31,7 @@ def experiment(tmp_path: Path, data_dir: Path, epochs: int = 1, **more: object) 
     )
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 def test_a_notebook_trains_resumes_and_loads(tmp_path: Path, data_dir: Path):
     outcome = fit(experiment(tmp_path, data_dir))
     assert outcome.images == 72

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -11,6 +12,7 @@ import torch
 from facegan import train as train_module
 from facegan.gan.gan import GAN
 from facegan.training.callbacks.progress import Throughput
+from tests.shown import pixels
 from tests.training.run_files import rows
 
 
@@ -43,7 +45,7 @@ def test_an_epoch_is_finished_in_the_batches_it_was_begun_in(run, interrupted: P
 
 
 @pytest.mark.slow
-def test_a_run_from_a_checkpoint_amid_an_epoch_of_other_data_sees_all_of_its_own(
+def test_a_new_run_from_a_mid_epoch_checkpoint_of_other_data_sees_all_its_data(
     train, interrupted: Path, tmp_path: Path
 ):
     other = ["dataset.draw_seed=1", f"hydra.run.dir={tmp_path}/other", "trainer.max_epochs=1"]
@@ -54,7 +56,7 @@ def test_a_run_from_a_checkpoint_amid_an_epoch_of_other_data_sees_all_of_its_own
 
 
 @pytest.mark.slow
-def test_the_time_that_a_run_may_take_is_counted_anew(train, tmp_path: Path):
+def test_max_time_starts_at_zero_when_a_run_is_resumed(train, tmp_path: Path):
     limit = "trainer.max_time=00:00:00:30"
     assert train("trainer.max_epochs=1", limit)[0] == 0
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
@@ -71,11 +73,18 @@ def test_a_run_whose_time_is_up_says_so(train, tmp_path: Path):
     status, output = train("trainer.max_epochs=500", "trainer.max_time=00:00:00:01")
     assert status == 0, output
     assert "The time is up (trainer.max_time): " in output
-    assert (tmp_path / "run" / "samples" / "timeline.png").is_file()
+    samples = tmp_path / "run" / "samples"
+    last = pixels(max(samples.glob("epoch_*.png")))
+    height = last.shape[1] // 8
+    assert np.array_equal(
+        pixels(samples / "timeline.png")[-height:, -last.shape[1] :], last[:height]
+    )
 
 
 @pytest.mark.slow
-def test_a_run_whose_time_was_up_amid_an_epoch_has_the_rest_of_it(train, tmp_path, monkeypatch):
+def test_a_run_stopped_mid_epoch_by_its_time_limit_resumes_with_the_remaining_batches(
+    train, tmp_path, monkeypatch
+):
     def stop(callback: object, trainer: pl.Trainer, *_: object) -> None:
         trainer.should_stop = trainer.fit_loop.total_batch_idx + 1 >= 13
 
@@ -90,7 +99,7 @@ def test_a_run_whose_time_was_up_amid_an_epoch_has_the_rest_of_it(train, tmp_pat
 
 
 @pytest.mark.slow
-def test_an_epoch_that_was_interrupted_goes_on_with_the_images_it_had_not_seen(
+def test_an_interrupted_epoch_resumes_with_the_images_it_had_not_seen(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[torch.Tensor] = []

@@ -64,7 +64,7 @@ def test_a_run_killed_between_its_best_and_its_last_checkpoint(train, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_run_killed_before_its_first_checkpoint_starts_anew(train, tmp_path: Path):
+def test_a_run_killed_before_its_first_checkpoint_starts_over(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     for name in ("checkpoints/last.ckpt", "result.json"):
         (tmp_path / "run" / name).unlink()
@@ -103,7 +103,7 @@ def test_what_is_printed_can_be_pasted_whatever_the_path(train, run, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_run_that_goes_on_with_other_data_is_read_with_them(train, run, tmp_path: Path):
+def test_a_run_resumed_with_other_data_is_evaluated_on_them(train, run, tmp_path: Path):
     from facegan import evaluate
 
     assert train("trainer.max_epochs=1")[0] == 0
@@ -174,7 +174,7 @@ def test_a_job_of_a_sweep_is_resumed_as_a_run(train, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_table_that_holds_a_header_alone_goes_on(train, tmp_path: Path):
+def test_a_table_with_only_a_header_is_continued(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
     path = tmp_path / "run" / "metrics.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")

@@ -32,7 +32,9 @@ def test_a_run_directory_has_one_process_at_a_time(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0
 
 
-def test_where_there_are_no_locks_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_system_without_locks_does_not_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     fcntl = pytest.importorskip("fcntl")
     from facegan.run_dir import reserved
 

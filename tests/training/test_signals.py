@@ -17,7 +17,7 @@ from tests.training.run_files import rows, state
 @pytest.mark.parametrize(
     "signum", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
 )
-def test_a_signal_saves_and_the_run_goes_on(
+def test_a_signal_saves_and_the_run_can_be_resumed(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
 ):
     def interrupt(self: Samples, *_: object) -> None:
@@ -56,7 +56,7 @@ def test_a_signal_in_the_last_epoch_ends_what_would_follow(train, tmp_path: Path
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_without_checkpoints_does_not_end_well_on_a_signal(
+def test_a_run_without_checkpoints_exits_with_the_status_of_a_signal(
     train, tmp_path: Path, monkeypatch, signum: signal.Signals
 ):
     def interrupt(self: Throughput, *_: object) -> None:

@@ -3,6 +3,7 @@
 Imports no torch, so that a worker starts in a fraction of a second.
 """
 
+import contextlib
 import errno
 import io
 import struct
@@ -53,6 +54,10 @@ class Files(Protocol):
         """The path of the file that holds them."""
         ...
 
+    def close(self) -> None:
+        """Close what stays open between pictures; they can be opened again."""
+        ...
+
 
 @dataclass(frozen=True)
 class FolderFiles:
@@ -66,6 +71,9 @@ class FolderFiles:
 
     def where(self, index: int) -> str:
         return str(self.root / self.names[index])
+
+    def close(self) -> None:
+        pass  # every picture is a file of its own
 
 
 class ZipFiles:
@@ -84,6 +92,11 @@ class ZipFiles:
 
     def where(self, index: int) -> str:
         return str(self.path)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def open(self, index: int) -> IO[bytes]:
         if self._file is None:
@@ -117,7 +130,7 @@ class PictureReader:
 
     def fill(self, out: np.ndarray, start: int) -> Bad:
         bad: Bad = {}
-        with warnings.catch_warnings():
+        with contextlib.closing(self.files), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd but readable metadata
             # Above this Pillow only warns at first, and a wrong header can cost gigabytes.
             warnings.simplefilter("error", Image.DecompressionBombWarning)

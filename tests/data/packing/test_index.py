@@ -97,7 +97,7 @@ def test_a_deleted_store_is_made_again(tmp_path, fake_celeba):
     assert len(celeba(tmp_path).store) == 12
 
 
-def test_a_damaged_entry_is_made_anew(tmp_path, fake_celeba, unlisted):
+def test_a_damaged_entry_is_made_again(tmp_path, fake_celeba, unlisted):
     fake_celeba.write(tmp_path / "celeba")
     _ = celeba(tmp_path).store
     (entry,) = (tmp_path / "stores" / ".index").iterdir()

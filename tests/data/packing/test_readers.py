@@ -125,6 +125,8 @@ def test_what_the_system_refuses_is_not_blamed_on_the_picture():
         def where(self, index: int) -> str:
             return "a.jpg"
 
+        def close(self) -> None: ...
+
     reader = PictureReader(Failing(), 16, 3, None)
     with pytest.raises(OSError, match=r"Input/output error: 'a.jpg'"):
         reader.fill(np.zeros((1, 3, 16, 16), np.uint8), 0)

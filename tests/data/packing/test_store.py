@@ -74,7 +74,7 @@ def test_another_content_is_another_store(change):
     assert source(**change).directory() != source().directory()
 
 
-def test_where_it_lies_does_not_matter():
+def test_a_store_does_not_depend_on_where_its_pictures_are():
     assert source(origin="here", notes=["x"]).directory() == source(origin="there").directory()
 
 
@@ -165,7 +165,7 @@ def test_ctrl_c_leaves_nothing_half_made(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_no_more_processes_than_the_machine_grants(tmp_path, monkeypatch):
+def test_no_more_workers_than_cpus(tmp_path, monkeypatch):
     """joblib counts: it honours affinity, cgroup quotas and this variable."""
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     pids = tmp_path / "pids"

@@ -136,7 +136,7 @@ def test_flipping_an_attribute_shows(name: str, size: int) -> None:
     assert change.mean() > 0.2
 
 
-def test_the_mouth_opens_in_the_mouth() -> None:
+def test_an_open_mouth_changes_only_the_mouth() -> None:
     on, off = pair(people(40, Smiling=0, Mustache=0), "Mouth_Slightly_Open", size=64)
     change = np.abs(on - off).mean(axis=(0, 1))
     assert change[42:56, 22:42].mean() > 4
@@ -144,7 +144,7 @@ def test_the_mouth_opens_in_the_mouth() -> None:
 
 
 @pytest.mark.parametrize("name", ["Eyeglasses", "Bushy_Eyebrows"])
-def test_what_is_worn_around_the_eyes_stays_there(name: str) -> None:
+def test_glasses_and_brows_change_only_the_region_of_the_eyes(name: str) -> None:
     on, off = pair(people(40, Wearing_Hat=0), name, size=64)
     change = np.abs(on - off).mean(axis=(0, 1))
     assert change[22:42].mean() > 1
@@ -152,7 +152,7 @@ def test_what_is_worn_around_the_eyes_stays_there(name: str) -> None:
     assert change[:14].max() == 0
 
 
-def test_hair_colours_are_their_own() -> None:
+def test_each_hair_colour_differs_from_the_others() -> None:
     bare = people(60, Bald=0, Wearing_Hat=0)
     bare[:, [ATTRIBUTES.index(name) for name in HAIR_COLOURS]] = 0
     top = {

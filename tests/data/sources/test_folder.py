@@ -72,7 +72,7 @@ def test_only_pictures_that_are_meant(pictures):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
-def test_links_are_followed_but_not_round_and_round(pictures, tmp_path):
+def test_links_are_followed_but_not_in_circles(pictures, tmp_path):
     (pictures / "cats" / "up").symlink_to(pictures, target_is_directory=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -6,7 +6,7 @@ import torch
 from facegan.quality.metrics.diversity import inception_score, pair_similarities
 
 
-def test_the_inception_score_counts_the_classes_that_are_told_apart():
+def test_the_inception_score_counts_distinct_classes():
     sure = 50.0 * torch.eye(5).repeat(40, 1)
     assert inception_score(sure).value == pytest.approx(5, rel=1e-6)
     assert inception_score(sure[:1].repeat(100, 1)).value == pytest.approx(1)
@@ -14,7 +14,7 @@ def test_the_inception_score_counts_the_classes_that_are_told_apart():
 
 
 @pytest.mark.parametrize("size", [16, 28, 32, 64, 96, 180])
-def test_pairs_are_alike_as_far_as_they_are(size: int):
+def test_msssim_falls_as_pairs_differ_more(size: int):
     torch.manual_seed(0)
     image = torch.rand(1, 3, size, size) * 2 - 1
     noise = torch.rand(4, 3, size, size) * 2 - 1

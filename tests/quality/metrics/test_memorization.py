@@ -48,7 +48,7 @@ def test_mirrored_copies_are_found_where_they_are_looked_for():
     assert both.row.tolist() == list(range(50))
 
 
-def test_held_out_images_that_are_in_the_training_set_hide_no_copier():
+def test_a_copier_is_caught_though_held_out_images_are_in_the_training_set():
     train = normal(1000, 8)
     held_out = torch.cat([normal(300, 8, 1), train[:50]])
     assert memorization(train, held_out, train[100:400]).copier

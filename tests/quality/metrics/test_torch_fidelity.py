@@ -78,7 +78,7 @@ def test_inception_with_the_same_weights_gives_the_same_features(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_lines_agree_on_the_same_pictures_and_weights():
-    command = [sys.executable, str(AGAINST), "--layer", "64", "--n", "120"]
+    command = [sys.executable, str(AGAINST), "--layer", "64", "--n", "80"]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     rows = [line.split("|")[1:-1] for line in said.splitlines() if line.startswith("| ")][1:]
     values = {name.strip(): [float(value) for value in rest] for name, *rest in rows}

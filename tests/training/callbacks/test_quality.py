@@ -8,8 +8,14 @@ import pytest
 import torch
 
 from facegan import evaluate
+from facegan.errors import InputError
+from facegan.features.classifier import Classifier
 from facegan.files import read_csv
 from facegan.gan.checkpoint import read_checkpoint
+from facegan.training.fit import fit
+from tests.composing import build_experiment, changed, composed
+from tests.conftest import TINY
+from tests.shown import series_in
 
 Train = Callable[..., tuple[int, str]]
 
@@ -24,7 +30,7 @@ def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_pat
     assert float(rows[0]["kd_pixels error"]) >= 0
     logged = [row for row in read_csv(tmp_path / "run" / "metrics.csv") if row["quality/kd_pixels"]]
     assert [row["step"] for row in logged] == ["72", "144", "216"]
-    assert (tmp_path / "run" / "quality" / "curves.png").is_file()
+    assert series_in(tmp_path / "run" / "quality" / "curves.png") == {0}  # one line a panel
 
     values = [float(row["kd_pixels"]) for row in rows]
     epoch = 1 + values.index(min(values))
@@ -41,6 +47,23 @@ def test_numbers_files_and_the_best_checkpoint(train: Train, run: Train, tmp_pat
     assert found["recall_pixels"]["value"] == float(rows[-1]["recall_pixels"])
 
 
+def test_a_label_network_measures_while_training(train: Train, tmp_path: Path):
+    network = Classifier(16, 3, 4, ["Smiling", "Male"], [0, 1], [0.5, 0.5])
+    path = tmp_path / "network.ckpt"
+    torch.save(
+        {"state_dict": network.state_dict(), "hyper_parameters": dict(network.hparams)}, path
+    )
+    cnn = ["quality.extractor.kind=cnn", f"quality.extractor.weights={path}"]
+    metrics = "quality.metrics=[kd,prevalence]"
+    status, output = train(*ONLY, *cnn, metrics, "trainer.max_epochs=1")
+    assert status == 0, output
+    quality = tmp_path / "run" / "quality"
+    (row,) = read_csv(quality / "metrics.csv")
+    assert {"kd_cnn", "prevalence_cnn"} <= set(row)
+    assert series_in(quality / "prevalence.png") == {0, 1}  # generated and real
+    assert "best.ckpt (quality/kd_cnn" in output
+
+
 @pytest.mark.slow
 def test_the_best_is_looked_for_only_when_quality_was_measured(train: Train, tmp_path: Path):
     status, output = train(
@@ -55,7 +78,7 @@ def test_the_best_is_looked_for_only_when_quality_was_measured(train: Train, tmp
 
 
 @pytest.mark.slow
-def test_training_goes_its_way_whether_it_is_measured_or_not(train: Train, tmp_path: Path):
+def test_measuring_quality_does_not_change_the_training(train: Train, tmp_path: Path):
     weights = []
     for number, callbacks in enumerate(("[checkpoints]", "[checkpoints,quality]")):
         directory = f"hydra.run.dir={tmp_path}/{number}"
@@ -82,7 +105,7 @@ def test_early_stopping_watches_the_objective(train: Train, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_new_run_from_a_checkpoint_does_not_go_on_counting(train: Train, tmp_path: Path):
+def test_a_new_run_from_a_checkpoint_starts_its_patience_at_zero(train: Train, tmp_path: Path):
     patient = ["callbacks=[checkpoints,quality,early_stopping]", "quality.n=40"]
     patient += ["objective.metric=quality/precision_pixels", "objective.mode=max"]
     patient += ["callbacks.early_stopping.patience=2"]
@@ -166,7 +189,7 @@ def test_another_metric_chooses_its_own_best(train: Train, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_damaged_vectors_are_read_anew(train: Train, tmp_path: Path):
+def test_damaged_vectors_are_computed_again(train: Train, tmp_path: Path):
     own = f"data_dir={tmp_path}/data"
     assert train(*ONLY, "trainer.max_epochs=1", own)[0] == 0
     (kept,) = tmp_path.glob("data/*/vectors/*.npy")
@@ -194,11 +217,11 @@ def test_damaged_vectors_are_read_anew(train: Train, tmp_path: Path):
         ("callbacks.quality.every_n_epochs=0", "callbacks.quality.every_n_epochs must be"),
     ],
 )
-def test_what_cannot_be_measured_is_said_before_training(
-    train: Train, tmp_path: Path, option: str, sentence: str
+def test_what_cannot_be_measured_is_refused_before_training(
+    tmp_path: Path, option: str, sentence: str
 ):
-    status, output = train(*ONLY, option, f"data_dir={tmp_path}/data")
-    assert status == 2
-    assert sentence in output
-    assert "Traceback" not in output
+    cfg = composed("config", *TINY, *ONLY, "logger=none", "run_dir=run")
+    with pytest.raises(InputError) as refused:
+        fit(build_experiment(changed(cfg, option, f"data_dir={tmp_path}/data")))
+    assert sentence in str(refused.value)
     assert not (tmp_path / "run" / "checkpoints").exists()
