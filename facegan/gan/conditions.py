@@ -183,12 +183,11 @@ class Conditions(nn.Module):
     def shown(self) -> list[tuple[str, np.ndarray]]:
         """The rows of a grid: captions and label values (L,); at most SHOWN.
 
-        Of classes and clusters the most common ones; of attributes each one alone, absent and
-        present, with the most common values of the others beside it.
+        Of classes and clusters the first ones; of attributes each one, absent and present, with the
+        values of the others that are most common beside it.
         """
         if self.classes:
-            common = np.sort(np.argsort(-self._counts, kind="stable")[:SHOWN])
-            return [(self.describe(row), row) for row in self._values[common]]
+            return [(self.describe(row), row) for row in self._values[:SHOWN]]
         rows = []
         for column, name in enumerate(self.names[: SHOWN // 2]):
             for value, caption in ((0, f"not {name}"), (1, name)):
