@@ -76,8 +76,9 @@ class Generator(nn.Sequential):
     ``width`` is the number of feature maps before the last layer (128 in the paper, at 64 x 64);
     it doubles towards the latents. ``fast``: see :class:`facegan.networks.winograd.Conv2d`.
 
-    With ``conditions``, it also takes vectors (N, conditions): their linear embedding, of the same
-    length as latents have, is appended to the latents.
+    With ``conditions``, it also takes vectors (N, conditions): their linear embedding is appended to
+    the latents with length 1, a tenth of that of 100 latents (Liu et al. 2020): as long as the
+    latents, it takes their place, and all images of a condition become alike.
     """
 
     def __init__(
@@ -115,9 +116,7 @@ class Generator(nn.Sequential):
 
     def forward(self, z: Tensor, conditions: Tensor | None = None) -> Tensor:
         if self.embed is not None:
-            embedded = self.embed(conditions)
-            size = embedded.square().mean(1, keepdim=True).add(1e-8).rsqrt()
-            z = torch.cat([z, embedded * size], 1)
+            z = torch.cat([z, F.normalize(self.embed(conditions))], 1)
         for name, layer in self.named_children():
             if name != "embed":
                 z = layer(z)
