@@ -76,9 +76,9 @@ class Generator(nn.Sequential):
     ``width`` is the number of feature maps before the last layer (128 in the paper, at 64 x 64);
     it doubles towards the latents. ``fast``: see :class:`facegan.networks.winograd.Conv2d`.
 
-    With ``conditions``, it also takes vectors (N, conditions): their linear embedding is appended to
-    the latents with length 1, a tenth of that of 100 latents (Liu et al. 2020): as long as the
-    latents, it takes their place, and all images of a condition become alike.
+    With ``conditions``, it also takes vectors (N, conditions): their linear embedding, at first a
+    third of the latents in length, is appended to these. As long as they are, it takes their place,
+    and all images of a condition become alike.
     """
 
     def __init__(
@@ -112,11 +112,14 @@ class Generator(nn.Sequential):
         layers["image"] = nn.Sequential(image, nn.Tanh())
         super().__init__(layers)
         self.apply(init_weights)
-        self.embed = nn.Linear(conditions, EMBEDDING, bias=False) if conditions else None
+        self.embed: nn.Linear | None = None
+        if conditions:
+            self.embed = nn.Linear(conditions, EMBEDDING, bias=False)
+            nn.init.normal_(self.embed.weight, std=conditions**-0.5 / 3)
 
     def forward(self, z: Tensor, conditions: Tensor | None = None) -> Tensor:
         if self.embed is not None:
-            z = torch.cat([z, F.normalize(self.embed(conditions))], 1)
+            z = torch.cat([z, self.embed(conditions)], 1)
         for name, layer in self.named_children():
             if name != "embed":
                 z = layer(z)
