@@ -3,6 +3,7 @@
 # Streams of a user's seed, for the last argument of mix_seed.
 CALIBRATION = 1  # latents for the generator's BatchNorm statistics
 CLUSTERING = 2  # latents of the generated images that are assigned to clusters
+CONDITIONS = 3  # what a conditional generator is asked for
 
 
 def mix_seed(*parts: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from facegan.cli.conf import CONF_DIR
 from tests.composing import composed
 from tests.conftest import run_main
 from tests.data.fakes import FakeCelebA, jpeg, write_mnist

@@ -20,7 +20,7 @@ from facegan.clusters.settings import ClusterSettings
 from facegan.data.settings import KINDS, DataSettings
 from facegan.errors import FaceganError, InputError
 from facegan.features.names import network_name
-from facegan.gan.settings import GANSettings, SampleSettings
+from facegan.gan.settings import ConditionSettings, GANSettings, SampleSettings
 from facegan.launch.devices import strategy_for
 from facegan.launch.environment import local_world_size, nodes, run_name
 from facegan.probes.settings import LabellingSettings, NetworkSettings, ProbeSettings
@@ -45,6 +45,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "trainer": TrainerSettings,
     "model": GANSettings,
+    "condition": ConditionSettings,
     "sample": SampleSettings,
     "quality": QualitySettings,
     "evaluation": EvaluationSettings,

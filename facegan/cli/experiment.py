@@ -8,9 +8,12 @@ import pytorch_lightning as pl
 
 from facegan.cli.conf import instantiate
 from facegan.cli.invocation import Invocation
+from facegan.gan.conditions import Conditions, conditions_for
+from facegan.gan.settings import ConditionSettings, GANSettings
 from facegan.launch.distributed import reconnect, strategy
 from facegan.launch.environment import rank, restarted
 from facegan.run_dir import last_checkpoint
+from facegan.training.callbacks.self_condition import SelfCondition
 from facegan.training.checks import check_precision
 from facegan.training.fit import Experiment
 from facegan.training.settings import TrainerSettings, TrainSettings
@@ -22,10 +25,15 @@ def build(invocation: Invocation) -> Experiment:
     settings = TrainSettings.pick(config)
     trainer = TrainerSettings.pick(config["trainer"])
     pl.seed_everything(settings.seed, workers=True, verbose=False)
-    model = instantiate(config, "model")
+    check_precision(GANSettings.read(config["model"]), trainer.precision)
     data = instantiate(config, "dataset")
-    check_precision(model.settings, trainer.precision)
+    condition = ConditionSettings.pick(config["condition"])
+    conditions = _conditions(condition, data)
+    model = instantiate(config, "model", conditions=conditions.specification())
     callbacks: list[Any] = list((instantiate(config, "callbacks") or {}).values())
+    if condition.kind == "clusters":
+        k = conditions.num_conditions
+        callbacks.append(SelfCondition(k, condition.recluster, seed=settings.seed))
     if not trainer.enable_progress_bar:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     run_dir, resumed = Path(settings.run_dir), settings.resume.dir is not None
@@ -49,3 +57,12 @@ def build(invocation: Invocation) -> Experiment:
         config=config,
         **record,
     )
+
+
+def _conditions(settings: ConditionSettings, data: Any) -> Conditions:
+    """Of ``condition``; the labels they follow from are read only where there is one."""
+    if settings.kind == "none":
+        return Conditions()
+    store = data.store
+    labels = store.labels[data.train_rows()]
+    return conditions_for(settings, store.label_names, labels, store.class_names)

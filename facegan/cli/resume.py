@@ -41,11 +41,14 @@ def with_resumed_overrides(arguments: list[str]) -> list[str]:
         )
     run = SavedRun(run_dir)
     before = parsed(run.overrides)
-    other_data = "dataset" in now and now["dataset"].value() != run.dataset
+    # Keys that another option of a group need not have.
+    dropped = {key for key in before if key.startswith("condition.") and "condition" in now}
+    if "dataset" in now and now["dataset"].value() != run.dataset:
+        dropped |= source_keys()
     kept = {
         key: absolute(override, run.cwd)
         for key, override in before.items()
-        if key not in ONCE and key not in now and not (other_data and key in source_keys())
+        if key not in ONCE and key not in now and key not in dropped
     }
     earlier = list(kept.values())
     if run.cwd != Path.cwd() and not {"data_dir", "dataset.data_dir"} & {*before, *now}:

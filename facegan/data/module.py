@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 class Rows(Dataset):
     """Rows of a store as a dataset that fetches a whole batch at once."""
 
-    def __init__(self, store: Store, rows: np.ndarray) -> None:
+    def __init__(self, store: Store, rows: np.ndarray, clusters: np.ndarray | None = None) -> None:
         self.images = np.asarray(store.images)  # the same memory map, without its slow subclass
-        self.labels = store.labels
+        self.labels, self.clusters = store.labels, clusters
         self.rows = rows
 
     def __len__(self) -> int:
@@ -46,7 +46,10 @@ class Rows(Dataset):
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) uint8 and labels (B, L), in the order of ``indices``."""
         rows = self.rows[indices]
-        return torch.from_numpy(self.images[rows]), torch.from_numpy(self.labels[rows])
+        labels = self.labels[rows]
+        if self.clusters is not None:
+            labels = np.column_stack([labels, self.clusters[rows]])
+        return torch.from_numpy(self.images[rows]), torch.from_numpy(labels)
 
 
 class _ResumedSampler(DistributedSampler):
@@ -68,8 +71,13 @@ class ImageDataModule(pl.LightningDataModule):
 
     The arguments are the fields of ``settings_class`` (:mod:`facegan.data.settings`); raises
     InputError for a value that cannot be used.
+
+    Attributes:
+        clusters: a cluster's number for each row of the store (N,), which batches bring as one
+            more label; it may change during training. ``None``: no such label.
     """
 
+    clusters: np.ndarray | None = None
     settings_class: ClassVar[type[DataSettings]] = DataSettings
     directory: ClassVar[str] = ""  # in data_dir, used if dataset.root is null; "": no files
     shaped_by: ClassVar[Sequence[str]] = ("image_size", "channels", "crop")  # fields
@@ -230,7 +238,7 @@ class ImageDataModule(pl.LightningDataModule):
         # No workers: a batch is one gather from memory-mapped rows, which takes less time than
         # passing it on from another process.
         return DataLoader(
-            Rows(self.store, rows),
+            Rows(self.store, rows, self.clusters),
             batch_size=batch_size,
             sampler=sampler,  # type: ignore[arg-type]
             drop_last=drop_last,

@@ -25,7 +25,7 @@ def calibrated(discriminator: nn.Module, images_of: Images, rows: np.ndarray) ->
     network = deepcopy(discriminator).requires_grad_(False).eval()
     first = rows[:CALIBRATION_IMAGES]
     parts = np.array_split(first, -(-len(first) // BATCH))
-    recalibrate_batch_norm(network, (images_of(part) for part in parts))
+    recalibrate_batch_norm(network, ([images_of(part)] for part in parts))
     return network
 
 

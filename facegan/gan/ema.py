@@ -1,5 +1,6 @@
 """The averaged generator: what is sampled, scored and shipped."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 
 import torch
@@ -7,12 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from facegan.gan.latents import sample_latents
 from facegan.networks.batch_norm import evaluating, recalibrate_batch_norm
-from facegan.seeds import CALIBRATION, mix_seed
 
-CHUNK = 64  # latents that are passed through the network at a time
-CALIBRATION_BLOCKS = 16
+CHUNK = 64  # rows that are passed through the network at a time
+CALIBRATION_LATENTS = 1024
 
 
 def decay(batch: int, images_seen: int, half_life: float, ramp: float) -> float:
@@ -39,18 +38,26 @@ def update_average(average: nn.Module, network: nn.Module, beta: float) -> None:
     update(list(average.parameters()), list(network.parameters()), 0)
 
 
-def calibrate(network: nn.Module, latent_dim: int, seed: int, device: torch.device) -> None:
-    """Measure the network's BatchNorm statistics on 1024 latents that follow from ``seed``."""
-    z = sample_latents(CHUNK * CALIBRATION_BLOCKS, latent_dim, mix_seed(seed, CALIBRATION))
-    recalibrate_batch_norm(network, z.to(device).split(CHUNK))
+def calibrate(network: nn.Module, z: Tensor, conditions: Tensor | None) -> None:
+    """Measure the network's BatchNorm statistics on these inputs."""
+    recalibrate_batch_norm(network, _chunks(z, conditions))
 
 
-def generate(network: nn.Module, z: Tensor) -> Tensor:
-    """Images (N, C, H, W) of latents ``z`` (N, latent_dim), in eval mode and without gradients.
+def generate(network: nn.Module, z: Tensor, conditions: Tensor | None = None) -> Tensor:
+    """Images (N, C, H, W) of latents (N, latent_dim), in eval mode and without gradients.
 
     An image does not depend on N: convolutions round differently for different batch sizes, so
     the network always gets 64 latents, padded with zeros.
     """
+
+    def padded(part: Tensor) -> Tensor:
+        return F.pad(part, (0, 0, 0, CHUNK - len(part)))
+
     with evaluating(network):
-        blocks = [network(F.pad(part, (0, 0, 0, CHUNK - len(part)))) for part in z.split(CHUNK)]
-    return torch.cat(blocks)[: len(z)]
+        images = [network(*map(padded, part)) for part in _chunks(z, conditions)]
+    return torch.cat(images)[: len(z)]
+
+
+def _chunks(z: Tensor, conditions: Tensor | None) -> Iterable[tuple[Tensor, ...]]:
+    inputs = [z] if conditions is None else [z, conditions]
+    return zip(*(values.split(CHUNK) for values in inputs), strict=True)

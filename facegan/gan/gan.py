@@ -1,6 +1,6 @@
 """The GAN: both networks, what each minimises, and the two half-steps of a training step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -12,15 +12,23 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from facegan.gan.augment import augment
+from facegan.gan.conditions import Conditions
 from facegan.gan.cuda_graphs import GraphedStep, can_capture
 from facegan.gan.divergence import Divergence
-from facegan.gan.ema import average_of, calibrate, decay, generate, update_average
+from facegan.gan.ema import (
+    CALIBRATION_LATENTS,
+    average_of,
+    calibrate,
+    decay,
+    generate,
+    update_average,
+)
 from facegan.gan.latents import sample_latents
 from facegan.gan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradient_norm
 from facegan.gan.settings import STEP_METRICS, GANSettings
 from facegan.lightning_internals import count_optimizer_steps, step_number
 from facegan.networks import BACKBONES
-from facegan.seeds import mix_seed
+from facegan.seeds import CALIBRATION, mix_seed
 
 GRID = 64  # pictures in the fixed grid
 
@@ -32,6 +40,8 @@ class GAN(pl.LightningModule):
     [-1, 1]. ``GAN.load_from_checkpoint(path)`` needs nothing but the file.
 
     Args:
+        conditions: specification of :class:`facegan.gan.conditions.Conditions` that the generator
+            is to obey; ``None``: unconditional.
         **settings: numbers, strings and lists, see :class:`facegan.gan.settings.GANSettings`; the
             defaults are the paper's (Radford et al. 2016).
 
@@ -41,14 +51,18 @@ class GAN(pl.LightningModule):
 
     fixed_z: Tensor  # (GRID, latent_dim): a buffer, so that a resumed run shows the same faces
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, conditions: Mapping[str, Any] | None = None, **settings: Any) -> None:
         super().__init__()
         self.settings = GANSettings(**settings)
-        self.save_hyperparameters(self.settings.model_dump(mode="json"))
+        self.conditions = Conditions(**conditions or {})
+        specified = {"conditions": self.conditions.specification()}
+        self.save_hyperparameters(self.settings.model_dump(mode="json") | specified)
         self.automatic_optimization = False
         self.images_seen = 0  # by all devices together: the x-axis of everything that is logged
 
-        self.generator, self.discriminator = BACKBONES[self.settings.backbone](self.settings)
+        build = BACKBONES[self.settings.backbone]
+        networks = build(self.settings, self.conditions.num_conditions)
+        self.generator, self.discriminator = networks
         self.generator_ema = average_of(self.generator)
         z = sample_latents(GRID, self.settings.latent_dim, self.settings.seed)
         self.register_buffer("fixed_z", z)
@@ -60,9 +74,14 @@ class GAN(pl.LightningModule):
         self._divergence = Divergence(self.device)
         self._graphed: GraphedStep | None = None
 
-    def loss_d(self, real: Tensor, fake: Tensor, penalise: bool = True) -> tuple[Tensor, ...]:
-        """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line per term."""
-        s, D = self.settings, self._augmented_d
+    def loss_d(
+        self, real: Tensor, fake: Tensor, y: Tensor | None = None, *, penalise: bool = True
+    ) -> tuple[Tensor, ...]:
+        """L_D with its logits: ``(loss, logits_real, logits_fake)``; one line per term.
+
+        ``y``: conditions (N, c) of both ``real`` and ``fake``.
+        """
+        s, D = self.settings, partial(self._augmented_d, y=y)
         logits_real, logits_fake = D(real).float(), D(fake).float()
         if s.label_smoothing > 0:
             loss = smoothed_bce(logits_real, logits_fake, s.label_smoothing)
@@ -76,19 +95,19 @@ class GAN(pl.LightningModule):
             loss = loss + s.penalty_every * s.r2_gamma / 2 * squared_gradient_norm(D, fake)
         return loss, logits_real, logits_fake
 
-    def loss_g(self, fake: Tensor, real: Tensor) -> Tensor:
+    def loss_g(self, fake: Tensor, real: Tensor, y: Tensor | None = None) -> Tensor:
         """L_G: how far ``fake`` is from being taken for real."""
-        D, loss = self._augmented_d, LOSSES[self.settings.loss]
+        D, loss = partial(self._augmented_d, y=y), LOSSES[self.settings.loss]
         with torch.no_grad():
             logits_real = D(real).float() if loss.relativistic else None
         return loss.g(D(fake).float(), logits_real)
 
-    def _augmented_d(self, images: Tensor) -> Tensor:
+    def _augmented_d(self, images: Tensor, y: Tensor | None) -> Tensor:
         """D on augmented images.
 
         Penalties differentiate with respect to the images before augmentation, as in R3GAN.
         """
-        return self.discriminator(augment(images, self.settings.augment))
+        return self.discriminator(augment(images, self.settings.augment), y)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         s, trainer = self.settings, self.trainer
@@ -134,20 +153,23 @@ class GAN(pl.LightningModule):
     ) -> Tensor:
         """Both half-steps; returns ``STEP_METRICS`` (4,). It must be capturable as a CUDA graph.
 
-        ``batches``: accumulated since the last update, with this one. ``labels`` are there for
-        conditional networks; unconditional ones do not use them.
+        ``batches``: accumulated since the last update, with this one.
         """
         optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
         # One forward pass of G serves both half-steps; only G's backpropagates through it.
         z = torch.randn(len(real), self.settings.latent_dim, device=real.device)
-        fake = self.generator(z)
+        # Generated images have the conditions of the real ones, combinations that there are; so
+        # the losses that compare or mix the two, pair images of the same condition.
+        y = self.conditions.encode(self.conditions.of_batch(labels))
+        fake = self.generator(z, y)
 
         with self._half_step(optimizer_d, batches, step):
-            loss_d, logits_real, logits_fake = self.loss_d(real, fake.detach(), penalise)
+            detached = fake.detach()
+            loss_d, logits_real, logits_fake = self.loss_d(real, detached, y, penalise=penalise)
             self.manual_backward(loss_d)
 
         with self._half_step(optimizer_g, batches, step):
-            loss_g = self.loss_g(fake, real)
+            loss_g = self.loss_g(fake, real, y)
             self.manual_backward(loss_g)
 
         scores = logits_real.sigmoid().mean(), logits_fake.sigmoid().mean()
@@ -211,24 +233,33 @@ class GAN(pl.LightningModule):
         """
         torch.manual_seed(mix_seed(self.settings.seed, self.global_rank, self.images_seen))
 
-    def sample(self, z: Tensor | None = None) -> Tensor:
+    def sample(self, z: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
         """Images in [-1, 1] (N, channels, image_size, image_size) of the averaged generator.
 
-        ``z``: latents (N, latent_dim), on any device; ``None``: the fixed grid of 64.
+        Args:
+            z: latents (N, latent_dim), on any device; ``None``: the fixed grid of 64.
+            labels: of a conditional generator, the values (N, L) to obey, see
+                :meth:`Conditions.draw`; ``None``: as common as in the training images.
         """
         self._calibrate()
-        return generate(self.generator_ema, self.fixed_z if z is None else z.to(self.device))
+        z = self.fixed_z if z is None else z.to(self.device)
+        if labels is None:
+            labels = self.conditions.draw(len(z), self.settings.seed)
+        return generate(self.generator_ema, z, self.conditions.encode(labels.to(self.device)))
 
     def images_of(self, n: int, seed: int) -> Callable[[np.ndarray], Tensor]:
         """A function from picture numbers (N,) below ``n`` to images of ``seed``, as by sample."""
         z = sample_latents(n, self.settings.latent_dim, seed)
-        return lambda numbers: self.sample(z[numbers])
+        labels = self.conditions.draw(n, seed)
+        return lambda numbers: self.sample(z[numbers], labels[numbers])
 
     def _calibrate(self) -> None:
         """Measure generator_ema's BatchNorm statistics unless its weights are unchanged since."""
-        s = self.settings
         if self._calibrated_at != self.images_seen:
-            calibrate(self.generator_ema, s.latent_dim, s.seed, self.device)
+            n, seed = CALIBRATION_LATENTS, mix_seed(self.settings.seed, CALIBRATION)
+            z = sample_latents(n, self.settings.latent_dim, seed).to(self.device)
+            labels = self.conditions.draw(n, seed).to(self.device)
+            calibrate(self.generator_ema, z, self.conditions.encode(labels))
         self._calibrated_at = self.images_seen
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -236,8 +267,11 @@ class GAN(pl.LightningModule):
         self._divergence.check(self.current_epoch + 1, self.images_seen)
         self._calibrate()  # in place, and so also in the state_dict that checkpoint already holds
         checkpoint["images_seen"] = self.images_seen
+        checkpoint["conditions"] = self.conditions.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = self._calibrated_at = checkpoint["images_seen"]
+        if "conditions" in checkpoint:
+            self.conditions.load_state(checkpoint["conditions"])
         # trainer.max_time limits this command: the time of earlier ones does not count.
         checkpoint.get("callbacks", {}).pop("Timer", None)

@@ -118,6 +118,31 @@ class GANSettings(Settings):
         return self
 
 
+class ConditionSettings(Settings):
+    """What the networks are conditioned on (``conf/condition``)."""
+
+    prefix: ClassVar[str] = "condition."
+
+    kind: Literal["none", "classes", "attributes", "clusters"] = setting(
+        "none",
+        "nothing, the classes of one label, many attributes, or clusters of D's features",
+        key="condition",
+    )
+    names: Sequence[str] | None = setting(
+        None,
+        "attributes: which labels (null: all of two values); classes: which one",
+        example="[Male,Smiling]",
+    )
+    k: Count | None = setting(
+        None, "clusters: how many; null: one for 400 training images, 2 to 100"
+    )
+    recluster: Sequence[Annotated[int, Field(ge=0)]] | None = setting(
+        None,
+        "clusters: after which epochs images are clustered anew; null: 0, 1, 2, 4, 8 and so on",
+        example="[0,1,2,4]",
+    )
+
+
 class SampleSettings(Settings):
     """What ``facegan.sample`` generates (``conf/sample.yaml``)."""
 
@@ -125,6 +150,9 @@ class SampleSettings(Settings):
     seed: Seed = setting(0, "of the latents; image i of a seed is always the same")
     truncation: Annotated[float, Field(ge=0.01)] | None = setting(
         None, "latents cut to [-t, t]: smaller is more typical and less varied; null: not cut"
+    )
+    cluster: int | None = setting(
+        None, "of a generator trained with condition=clusters: which one to draw", ge=0
     )
     grid: bool = setting(True, "also grid.png of the first 64")
     format: Literal["png", "npz"] = setting(

@@ -1,8 +1,9 @@
 """The networks, by the name of their architecture.
 
-A backbone is a function from the model's settings to a generator and a discriminator. The generator
-turns latents (N, latent_dim) into images (N, channels, image_size, image_size) in [-1, 1]; what the
-discriminator has to offer is :class:`FeatureDiscriminator`.
+A backbone is a function from the model's settings, and the length of a condition's vector, to a
+generator and a discriminator. The generator turns latents (N, latent_dim), and vectors of
+conditions where there are some, into images (N, channels, image_size, image_size) in [-1, 1]; what
+the discriminator has to offer is :class:`FeatureDiscriminator`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +20,8 @@ class FeatureDiscriminator(Protocol):
     layers: nn.Sequential  # from the image to the last feature maps
     num_features: int  # columns of forward_features
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Logits (N,) of images in [-1, 1]: positive for real."""
+    def __call__(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """Logits (N,) of images in [-1, 1], given ``conditions`` (N, c): positive for real."""
         ...
 
     def forward_features(self, images: Tensor, layers: Sequence[int] | None = None) -> Tensor:
@@ -28,6 +29,6 @@ class FeatureDiscriminator(Protocol):
         ...
 
 
-Backbone = Callable[[Any], tuple[nn.Module, nn.Module]]
+Backbone = Callable[[Any, int], tuple[nn.Module, nn.Module]]
 
 BACKBONES: dict[str, Backbone] = {"dcgan": dcgan.build_dcgan}

@@ -1,6 +1,6 @@
 """BatchNorm: statistics shared by all processes, or measured again for evaluation."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -10,8 +10,10 @@ from torch.distributed.nn.functional import all_reduce
 
 
 @torch.no_grad()
-def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
+def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Sequence[Tensor]]) -> None:
     """Replace every BatchNorm's running mean and variance by their average over ``batches``.
+
+    A batch is a sequence of the network's inputs.
 
     The running statistics of training are those of earlier weights, one reason why DCGAN samples
     look washed out in eval mode.
@@ -26,7 +28,7 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
         norm.train()  # only the norms: spectral norm would run a power iteration
     try:
         for batch in batches:
-            network(batch)
+            network(*batch)
     finally:
         for norm, (momentum, training) in zip(norms, before, strict=True):
             norm.momentum = momentum

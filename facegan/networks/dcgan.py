@@ -23,6 +23,7 @@ from facegan.settings import Count, checked
 
 Norm = Literal["batch", "group", "none"]
 POOLED = 4  # features are max-pooled to 4 x 4, as in section 5.1 of the paper
+EMBEDDING, PROJECTION = 100, 128  # elements of a condition in G, and in D's last layer
 
 
 def default_blocks(image_size: int) -> int:
@@ -74,6 +75,10 @@ class Generator(nn.Sequential):
     Transposed convolutions, BatchNorm and ReLU in all layers but the last, which ends in tanh.
     ``width`` is the number of feature maps before the last layer (128 in the paper, at 64 x 64);
     it doubles towards the latents. ``fast``: see :class:`facegan.networks.winograd.Conv2d`.
+
+    With ``conditions``, it also takes vectors (N, conditions): their linear embedding, at first a
+    third of the latents in length, is appended to these. As long as they are, it takes their place,
+    and all images of a condition become alike.
     """
 
     def __init__(
@@ -84,11 +89,13 @@ class Generator(nn.Sequential):
         width: int = 64,
         blocks: int | None = None,
         fast: bool = True,
+        conditions: int = 0,
     ) -> None:
         blocks = default_blocks(image_size) if blocks is None else blocks
         base = base_size(image_size, blocks)
         maps = [width * 2**n for n in reversed(range(blocks))]
         layers: OrderedDict[str, nn.Module] = OrderedDict()
+        latent_dim += EMBEDDING if conditions else 0
         layers["unflatten"] = nn.Unflatten(1, (latent_dim, 1, 1))
         layers["project"] = nn.Sequential(
             nn.ConvTranspose2d(latent_dim, maps[0], base, bias=False),
@@ -105,6 +112,18 @@ class Generator(nn.Sequential):
         layers["image"] = nn.Sequential(image, nn.Tanh())
         super().__init__(layers)
         self.apply(init_weights)
+        self.embed: nn.Linear | None = None
+        if conditions:
+            self.embed = nn.Linear(conditions, EMBEDDING, bias=False)
+            nn.init.normal_(self.embed.weight, std=conditions**-0.5 / 3)
+
+    def forward(self, z: Tensor, conditions: Tensor | None = None) -> Tensor:
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(conditions)], 1)
+        for name, layer in self.named_children():
+            if name != "embed":
+                z = layer(z)
+        return z
 
 
 class Discriminator(nn.Module):
@@ -116,6 +135,9 @@ class Discriminator(nn.Module):
     ``norm``: ``batch`` as in the paper; ``group`` (16 maps a group) or ``none`` where a gradient
     penalty needs each image's own gradient. ``spectral_norm``: Miyato et al. 2018. ``fast``: see
     :class:`facegan.networks.winograd.Conv2d`.
+
+    With ``conditions``, logits of images with vectors (N, conditions) have a second term, the
+    product of both embeddings (projection discriminator, Miyato & Koyama 2018).
     """
 
     def __init__(
@@ -127,6 +149,7 @@ class Discriminator(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         fast: bool = True,
+        conditions: int = 0,
     ) -> None:
         super().__init__()
         checked("model.norm_d", norm, Norm)
@@ -139,20 +162,29 @@ class Discriminator(nn.Module):
             conv = winograd.Conv2d(before, after, bias=plain, fast=fast)
             normalise = [] if plain else [_norm(norm, after)]
             self.layers.append(nn.Sequential(conv, *normalise, nn.LeakyReLU(0.2, inplace=True)))
-        self.logit = nn.Conv2d(maps[-1], 1, base)
+        self.logit = nn.Conv2d(maps[-1], 1 + (PROJECTION if conditions else 0), base)
         self.apply(init_weights)
+        self.project: nn.Linear | None = None
+        if conditions:
+            self.project = nn.Linear(conditions, PROJECTION, bias=False)
+            nn.init.normal_(self.project.weight, std=conditions**-0.5)
         if spectral_norm:
             for module in list(self.modules()):
-                if isinstance(module, nn.Conv2d):
+                if isinstance(module, nn.Conv2d | nn.Linear):
                     with_spectral_norm(module)
         sides = [image_size // 2 ** (number + 1) for number in range(blocks)]
         self.num_features = sum(
             count * min(side, POOLED) ** 2 for count, side in zip(maps, sides, strict=True)
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (N,) of ``images``."""
-        return self.logit(self.layers(images)).flatten()
+    def forward(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """Logits (N,) of ``images``, given their ``conditions`` if there are any."""
+        outputs = self.logit(self.layers(images)).flatten(1)
+        logits = outputs[:, 0]
+        if self.project is None or conditions is None:
+            return logits
+        projected = outputs[:, 1:] * self.project(conditions)
+        return logits + projected.sum(1) * PROJECTION**-0.5
 
     def forward_features(self, images: Tensor, layers: Sequence[int] | None = None) -> Tensor:
         """Features (N, num_features): every layer's output, max-pooled to 4 x 4 and flattened.
@@ -169,15 +201,15 @@ class Discriminator(nn.Module):
         return torch.cat(features, dim=1)
 
 
-def build_dcgan(settings: Any) -> tuple[Generator, Discriminator]:
+def build_dcgan(settings: Any, conditions: int = 0) -> tuple[Generator, Discriminator]:
     """G and D of the settings of a GAN (:class:`facegan.gan.settings.GANSettings`)."""
     s = settings
-    return (
-        Generator(s.image_size, s.channels, s.latent_dim, s.width_g, s.blocks, s.winograd),
-        Discriminator(
-            s.image_size, s.channels, s.width_d, s.blocks, s.norm_d, s.spectral_norm, s.winograd
-        ),
+    shape = (s.image_size, s.channels)
+    G = Generator(*shape, s.latent_dim, s.width_g, s.blocks, s.winograd, conditions)
+    D = Discriminator(
+        *shape, s.width_d, s.blocks, s.norm_d, s.spectral_norm, s.winograd, conditions
     )
+    return G, D
 
 
 def _pooled(maps: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ from facegan.files import expect_writable, write_json
 from facegan.gan.gan import GAN
 from facegan.pictures.sheets import save_png
 from facegan.quality import report
+from facegan.quality.measuring import check_asked
+from facegan.quality.metrics.adherence import Asked
 from facegan.quality.reference import ReferenceSet
 from facegan.quality.scores import QualityResult
 from facegan.run_dir import run_dir_of
@@ -37,6 +39,7 @@ class Candidate:
         numbers: of the images that are measured (n,).
         facts: where they come from, for ``evaluation.json``.
         latent_dim: of a generator; ``None`` for pictures.
+        asked: what they were asked for, of a generator that obeys labels.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Candidate:
     channels: int
     facts: Mapping[str, Any]
     latent_dim: int | None = None
+    asked: Asked | None = None
 
     @classmethod
     def of_gan(cls, gan: GAN, checkpoint: Path, n: int, seed: int) -> "Candidate":
@@ -67,6 +71,7 @@ class Candidate:
             channels=settings.channels,
             facts=facts,
             latent_dim=settings.latent_dim,
+            asked=Asked.of(gan, n, seed),
         )
 
     @classmethod
@@ -103,8 +108,9 @@ def evaluate_candidate(reference: ReferenceSet, candidate: Candidate, out: Path)
 def measure(reference: ReferenceSet, candidate: Candidate, out: Path) -> QualityResult:
     """:func:`evaluate_candidate` without its messages."""
     images_of, numbers = candidate.images_of, candidate.numbers
+    check_asked(reference.settings, reference.extractor, candidate.asked)
     vectors = reference.vectors(images_of, numbers)
-    result = reference.scores(vectors, images_of, numbers)
+    result = reference.scores(vectors, images_of, numbers, candidate.asked)
     data, extractor = reference.data, reference.extractor
     content = {
         **candidate.facts,

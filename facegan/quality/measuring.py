@@ -9,6 +9,7 @@ from torch import Tensor
 from facegan.errors import InputError
 from facegan.features.extractors import Extractor, Output
 from facegan.quality import scores
+from facegan.quality.metrics.adherence import Asked
 from facegan.quality.metrics.diversity import inception_score
 from facegan.quality.metrics.frechet import expect_nonsingular
 from facegan.quality.metrics.kernel import expect_subset_fits
@@ -45,6 +46,8 @@ def check_counts(settings: QualitySettings, real: int, held_out: int) -> None:
         expect_subset_fits(fewest, settings.kid_subset_size or 2, settings.key("kid_subset_size"))
     if "new" in metrics:
         expect_held_out(held_out)
+    if "adherence" in metrics and not held_out:
+        raise InputError("adherence compares with held-out images: there are none in val or test.")
     if "msssim" in metrics and fewest < 2:
         raise InputError("msssim compares pairs: it takes two images or more.")
     if "prdc" in metrics:
@@ -71,8 +74,26 @@ def check_extractor(
             f"The Inception Score needs a network that predicts classes, not {extractor.name}: "
             f"set {kind}=inception, or cnn on data whose label is one of many, like mnist."
         )
-    if "prevalence" in metrics and not extractor.labels:
-        raise InputError(f"prevalence needs a network that predicts labels: set {kind}=cnn.")
+    for metric in ("prevalence", "adherence"):
+        if metric in metrics and not extractor.labels:
+            raise InputError(f"{metric} needs a network that predicts labels: set {kind}=cnn.")
+
+
+def check_asked(settings: QualitySettings, extractor: Extractor, asked: Asked | None) -> None:
+    """Raise InputError where adherence cannot be measured: ``asked`` or its labels are missing."""
+    if "adherence" not in settings.metrics:
+        return
+    if asked is None:
+        raise InputError(
+            "adherence needs a generator that obeys labels: train one with condition=attributes or "
+            "condition=classes."
+        )
+    wanted = asked.classes or asked.names
+    if missing := [name for name in wanted if name not in extractor.labels]:
+        raise InputError(
+            f"adherence needs a network that predicts {', '.join(missing)}: set "
+            f"{settings.extractor.key('kind')}=cnn, or its weights to those of such a network."
+        )
 
 
 def vector_scores(

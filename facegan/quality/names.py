@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-Metric = Literal["fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "new"]
+Metric = Literal["fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "adherence", "new"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SCORES = {  # of a metric that gives other scores than one of its own name
     "prdc": ("precision", "recall", "density", "coverage"),
@@ -12,7 +12,7 @@ PIXEL_METRICS = frozenset(("swd", "msssim"))  # computed on images, without an e
 INCEPTION_NAMES = {"fd": "fid", "kd": "kid"}  # the usual names, with Inception
 DIRECTIONS = {
     **dict.fromkeys(("fd", "fid", "kd", "kid", "swd", "prevalence", "copies"), "min"),
-    **dict.fromkeys(("is", "precision", "recall", "density", "coverage"), "max"),
+    **dict.fromkeys(("is", "precision", "recall", "density", "coverage", "adherence"), "max"),
 }
 
 

@@ -14,9 +14,16 @@ from facegan.features.extractors import Extractor, Output, find_label_network, l
 from facegan.features.stream import ALONE, BATCH, Images, Ranks, read_all
 from facegan.quality import measuring
 from facegan.quality.cache import VectorCache
+from facegan.quality.metrics.adherence import Asked
 from facegan.quality.metrics.memorization import HELD_OUT, memorization
 from facegan.quality.names import PIXEL_METRICS, name_of
-from facegan.quality.scores import QualityResult, QualityScore, copies_score
+from facegan.quality.scores import (
+    AdherenceScore,
+    QualityResult,
+    QualityScore,
+    adherence_score,
+    copies_score,
+)
 from facegan.quality.settings import QualitySettings
 
 
@@ -37,6 +44,7 @@ class Vectors:
     generated: Output | None = None
     real: Output | None = None
     copies: CopySearch | None = None
+    held_out: Output | None = None
 
 
 class ReferenceSet:
@@ -77,20 +85,32 @@ class ReferenceSet:
         if not chosen:
             return Vectors()
         generated = self.extractor.unpack(self._read(images_of, numbers, "Generated images", ranks))
-        real = None
-        if chosen != {"new"}:
+        real = held_out = None
+        if chosen - {"new", "adherence"}:
             real = self._read_real(self.rows, self.settings.split, ranks)
+        if "adherence" in chosen:
+            held_out = self._read_real(self._held_out, "held out", ranks)
         if "new" not in chosen:
-            return Vectors(generated, real)
+            return Vectors(generated, real, held_out=held_out)
         mirrored = None
         if self.data.flip:
             title = "Generated images, mirrored"
             read = self._read(_mirrored(images_of), numbers, title, ranks)
             mirrored = self.extractor.unpack(read)
-        return Vectors(generated, real, self._read_for_copies(generated, mirrored, ranks))
+        search = self._read_for_copies(generated, mirrored, ranks)
+        return Vectors(generated, real, search, held_out)
 
-    def scores(self, vectors: Vectors, images_of: Images, numbers: np.ndarray) -> QualityResult:
-        """Score the generated images ``images_of(numbers)``, of which ``vectors`` were read."""
+    def scores(
+        self,
+        vectors: Vectors,
+        images_of: Images,
+        numbers: np.ndarray,
+        asked: Asked | None = None,
+    ) -> QualityResult:
+        """Score the generated images ``images_of(numbers)``, of which ``vectors`` were read.
+
+        ``asked``: what they were asked for, if anything.
+        """
         measured: dict[str, QualityScore] = {}
         if vectors.real is not None and vectors.generated is not None:
             measured |= measuring.vector_scores(
@@ -98,11 +118,23 @@ class ReferenceSet:
             )
         if self._metrics & PIXEL_METRICS:
             measured |= self._pixel_scores(images_of, numbers)
+        if vectors.held_out is not None and vectors.generated is not None and asked is not None:
+            name = name_of("adherence", self.extractor.name)
+            measured[name] = self._adherence(asked, vectors.generated, vectors.held_out)
         if (search := vectors.copies) is None:
             return QualityResult(measured)
         found = memorization(search.train, search.held_out, search.generated)
         measured[name_of("copies", self.extractor.name)] = copies_score(found)
         return QualityResult(measured, found, search.train_rows)
+
+    def _adherence(self, asked: Asked, generated: Output, held_out: Output) -> AdherenceScore:
+        store = self.data.store
+        columns = [store.label_names.index(name) for name in asked.names]
+        # Real images are read in the order of their rows.
+        values = torch.from_numpy(store.labels[np.sort(self._held_out)][:, columns].astype("i8"))
+        assert generated.logits is not None
+        assert held_out.logits is not None
+        return adherence_score(asked, self.extractor, generated.logits, held_out.logits, values)
 
     def _load_extractor(self) -> Extractor:
         data, settings = self.data, self.settings.extractor

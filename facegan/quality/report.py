@@ -14,6 +14,7 @@ from facegan.pictures.scaling import to_uint8
 from facegan.pictures.sheets import captioned, grid, save_png
 from facegan.quality.metrics.memorization import Memorization
 from facegan.quality.scores import (
+    AdherenceScore,
     CopiesScore,
     PrevalenceScore,
     QualityResult,
@@ -40,6 +41,12 @@ def _in_words(score: QualityScore) -> str:
         text += f" ± {score.error:.2g}"
     if isinstance(score, SimilarityScore):
         text += f" (real images {score.real:.4g})"
+    if isinstance(score, AdherenceScore):
+        precisions = [
+            f"{name} {found['average_precision']:.2f} ({score.real[name]['average_precision']:.2f})"
+            for name, found in score.generated.items()
+        ]
+        text += f"; average precision (of real images): {', '.join(precisions)}"
     if isinstance(score, PrevalenceScore):
         shares = score.labels
         widest = max(shares, key=lambda n: abs(shares[n]["generated"] - shares[n]["real"]))

@@ -8,6 +8,14 @@ import numpy as np
 from torch import Tensor
 
 from facegan.features.classifier import predict
+from facegan.features.extractors import Extractor
+from facegan.quality.metrics.adherence import (
+    Asked,
+    Found,
+    agreement,
+    mean_balanced_accuracy,
+    targets_of,
+)
 from facegan.quality.metrics.diversity import pair_similarities
 from facegan.quality.metrics.frechet import frechet_distance, merge, moments
 from facegan.quality.metrics.kernel import kernel_distance
@@ -65,6 +73,17 @@ class PrevalenceScore(QualityScore):
     """Mean gap in prevalence; ``labels``: each one's share of ``real`` and ``generated`` images."""
 
     labels: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class AdherenceScore(QualityScore):
+    """Mean balanced accuracy of what was asked for; per label, see :func:`agreement`.
+
+    ``real``: the same on held-out real images and their labels, the most that can be expected.
+    """
+
+    generated: Found
+    real: Found
 
 
 @dataclass(frozen=True)
@@ -144,6 +163,28 @@ def prevalence_score(
         for i, name in enumerate(labels)
     }
     return PrevalenceScore(estimate, count, shares)
+
+
+def adherence_score(
+    asked: Asked, extractor: Extractor, logits: Tensor, real_logits: Tensor, real_values: Tensor
+) -> AdherenceScore:
+    """Balanced accuracy of the extractor's predictions for generated images against ``asked``.
+
+    Args:
+        logits: of the generated images.
+        real_logits, real_values: of held-out real images, and their labels (N, L) of that kind.
+    """
+    columns, names = asked.columns(extractor.labels), asked.classes or asked.names
+    predicted, real = (
+        predict(part, extractor.multiclass)[:, columns] for part in (logits, real_logits)
+    )
+    targets, truth = asked.targets(), targets_of(real_values, len(asked.classes))
+    return AdherenceScore(
+        mean_balanced_accuracy(predicted, targets),
+        len(logits),
+        agreement(predicted, logits[:, columns], targets, names),
+        agreement(real, real_logits[:, columns], truth, names),
+    )
 
 
 def sliced_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, QualityScore]:

@@ -71,7 +71,8 @@ class QualitySettings(Settings):
         ("kd", "prdc"),
         "fd: Fréchet distance; kd: kernel distance; is: Inception Score; prdc: precision, recall, "
         "density, coverage; swd: sliced Wasserstein distance; msssim: similarity of pairs; "
-        "prevalence of labels; new: search for copies of training images",
+        "prevalence of labels; adherence: whether a network finds what a conditional generator was "
+        "asked for; new: search for copies of training images",
     )
     n: Count = setting(2000, "generated images")
     real: Count | None = setting(10_000, "real images, drawn once from the split; null: all of it")
@@ -96,7 +97,8 @@ class EvaluationSettings(QualitySettings):
     prefix: ClassVar[str] = ""
 
     metrics: Metrics = setting(
-        ("fd", "kd", "prdc", "swd", "new"), "metrics to compute; also is, msssim, prevalence"
+        ("fd", "kd", "prdc", "swd", "new"),
+        "metrics to compute; also is, msssim, prevalence, adherence",
     )
     n: Count = setting(10_000, "generated images; fewer if a folder has fewer pictures")
     real: Count | None = setting(None, "real images, drawn once from the split; null: all of it")

@@ -19,6 +19,7 @@ from facegan.networks.batch_norm import convert_sync_batchnorm
 from facegan.training.callbacks.objective import Objective, check_objective
 from facegan.training.callbacks.resume_policy import ResumePolicy
 from facegan.training.callbacks.save_on_signal import SaveOnSignal
+from facegan.training.callbacks.self_condition import SelfCondition
 from facegan.training.loggers import log_configuration, rewind
 from facegan.training.memory import keep_freed_memory
 from facegan.training.settings import ObjectiveSettings
@@ -86,6 +87,9 @@ def fit(experiment: Experiment) -> Outcome:
     start = experiment.run_dir if experiment.resuming else experiment.ckpt
     checkpoint = read_start(start, model, experiment.fallback)
     check_objective(settings, experiment.callbacks, experiment.searched)
+    feeding = any(isinstance(callback, SelfCondition) for callback in experiment.callbacks)
+    if feeding != (model.conditions.kind == "clusters"):
+        raise InputError("condition=clusters and the callback SelfCondition need each other.")
     objective = Objective(settings.metric, settings.mode)
     policy = ResumePolicy(str(experiment.run_dir), experiment.resuming, experiment.record)
     callbacks: list[pl.Callback] = [policy, *sorted(experiment.callbacks, key=_order), objective]
@@ -109,6 +113,8 @@ def fit(experiment: Experiment) -> Outcome:
         convert_sync_batchnorm(model.discriminator)
     data.prepare_data()  # Lightning's own call finds it done; here errors come before any set-up
     data.check(trainer.world_size)
+    if model.conditions.kind in ("classes", "attributes"):
+        model.conditions.fit(data.store.labels[data.train_rows()])
     if trainer.is_global_zero:
         announce(model, data, trainer, experiment.run_dir)
     experiment.connect(trainer.strategy.root_device)
@@ -144,9 +150,11 @@ def _run(
 
 
 def _order(callback: pl.Callback) -> int:
-    """Sort key: measuring callbacks, early stopping, then unmonitored checkpoints.
+    """Sort key: conditions, measuring callbacks, early stopping, then unmonitored checkpoints.
 
     ``last.ckpt`` is written after ``best.ckpt``, so it records which one was best.
     """
+    if isinstance(callback, SelfCondition):
+        return -1
     last = isinstance(callback, ModelCheckpoint) and not callback.monitor
     return 2 if last else int(isinstance(callback, EarlyStopping))

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytorch_lightning as pl
 
 from facegan.errors import InputError
 from facegan.gan.checkpoint import read_checkpoint
+from facegan.gan.conditions import Conditions
 from facegan.gan.gan import GAN
 from facegan.lightning_internals import finished_epochs
 from facegan.run_dir import run_dir_of
+from facegan.settings import as_typed
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ ARCHITECTURE = {
     "spectral_norm": "model.spectral_norm",
 }
 MISSING = {"backbone": "dcgan"}  # values of keys that earlier versions did not have
+UNCONDITIONAL = Conditions().specification()
 
 
 class OwnEpochs(pl.Callback):
@@ -64,7 +68,18 @@ def read_start(start: str | Path | None, model: GAN, fallback: bool) -> dict[str
                 f"{path} was trained with {key}={before}, this run asks for {now}: "
                 f"set {key}={before}."
             )
+    conditions = checkpoint["hyper_parameters"].get("conditions", UNCONDITIONAL)
+    _check_conditions(path, conditions, model.conditions.specification())
     return checkpoint
+
+
+def _check_conditions(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for fact, key in (("kind", "condition"), ("names", "condition.names"), ("classes", "classes")):
+        if before[fact] != now[fact]:
+            values = (as_typed(facts[fact]) for facts in (before, now))
+            raise InputError(
+                "{} was trained with {}={}, this run has {}.".format(path, key, *values)
+            )
 
 
 def check_epochs(checkpoint: dict[str, Any], max_epochs: int | None) -> None:

@@ -32,12 +32,13 @@ def test_a_gan_keeps_plain_values_in_its_hyper_parameters():
     model = GAN(image_size=16, width_g=4, width_d=4, betas_g=[0, 0.9])
     assert model.settings.betas_g == (0.0, 0.9)
     assert model.hparams["betas_g"] == [0.0, 0.9]
-    assert set(model.hparams) == set(GANSettings.model_fields)
+    assert set(model.hparams) == {*GANSettings.model_fields, "conditions"}
     assert {type(value) for value in model.hparams.values()} <= {
         int,
         float,
         str,
         bool,
+        dict,
         list,
         type(None),
     }

@@ -87,7 +87,7 @@ def test_alone_it_is_batch_norm():
 def test_recalibrated_statistics_are_those_of_the_batches(kind: type[nn.BatchNorm2d]):
     norm = kind(3, momentum=0.1).eval()
     data = torch.randn(4, 16, 3, 5, 5) * 3 + 7
-    recalibrate_batch_norm(norm, data)
+    recalibrate_batch_norm(norm, ([batch] for batch in data))
     torch.testing.assert_close(norm.running_mean, data.mean(dim=(0, 1, 3, 4)))
     assert norm.running_var.sqrt().mean().item() == pytest.approx(3, rel=0.05)
     assert norm.momentum == 0.1
@@ -104,7 +104,7 @@ def test_eval_mode_then_shows_what_training_mode_shows():
         wanted = G(z)
         G.apply(lambda m: m.reset_running_stats() if isinstance(m, nn.BatchNorm2d) else None)
         before = (G.eval()(z) - wanted).abs().mean()
-        recalibrate_batch_norm(G, z.split(64))
+        recalibrate_batch_norm(G, ([part] for part in z.split(64)))
         after = (G(z) - wanted).abs().mean()
     assert after < 0.3 * before
 

@@ -9,6 +9,8 @@ import torch
 from facegan.data.sources.synthetic import Synthetic
 from facegan.errors import InputError
 from facegan.features.classifier import Classifier
+from facegan.quality.measuring import check_asked
+from facegan.quality.metrics.adherence import Asked
 from facegan.quality.reference import ReferenceSet
 from facegan.quality.scores import QualityResult, SimilarityScore
 from facegan.quality.settings import QualitySettings
@@ -110,6 +112,30 @@ def test_the_network_kept_beside_the_store_labels_and_compares(tmp_path: Path):
     named = settings(extractor={"kind": "cnn", "weights": str(path)}, metrics=["kd"])
     again = measured(ReferenceSet(named, data, "cpu")).scores["kd_cnn"]
     assert again.value == scores["kd_cnn"].value
+
+
+def test_real_images_adhere_to_their_own_labels_as_well_as_real_images_do(
+    faces: Synthetic, tmp_path: Path
+):
+    cnn = {"kind": "cnn", "weights": str(saved_network(faces, tmp_path / "labels.ckpt"))}
+    reference = ReferenceSet(settings(extractor=cnn, metrics=["adherence"]), faces, "cpu")
+    names, store = ["Male", "Smiling"], faces.store
+    held_out = np.concatenate([store.rows("val"), store.rows("test")])
+    columns = [store.label_names.index(name) for name in names]
+
+    def images_of(numbers: np.ndarray) -> torch.Tensor:
+        return faces.images(held_out[numbers])
+
+    asked = Asked(names, (), torch.from_numpy(store.labels[held_out][:, columns].astype("f4")))
+    numbers = np.arange(len(held_out))
+    vectors = reference.vectors(images_of, numbers)
+    score = reference.scores(vectors, images_of, numbers, asked).scores["adherence_cnn"]
+    assert score.generated == score.real
+    with pytest.raises(InputError, match="adherence needs a generator that obeys labels"):
+        check_asked(reference.settings, reference.extractor, None)
+    hats = Asked(["Top_Hat"], (), torch.ones(3, 1))
+    with pytest.raises(InputError, match="a network that predicts Top_Hat"):
+        check_asked(reference.settings, reference.extractor, hats)
 
 
 def test_a_network_of_classes_gives_an_inception_score(faces: Synthetic, tmp_path: Path):

@@ -33,6 +33,31 @@ def test_resuming_a_run_equals_never_having_stopped(train, tmp_path: Path):
     assert losses(whole) == losses(tmp_path / "whole")
 
 
+CONDITIONS = {
+    "attributes": ["condition=attributes", "condition.names=[Male,Smiling]"],
+    "clusters": ["condition=clusters", "clustering.k=4", "condition.recluster=[1]"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_conditional_run_resumes_as_if_it_had_never_stopped(
+    train, tmp_path: Path, condition: str, devices: int
+):
+    options = [*CONDITIONS[condition], f"trainer.devices={devices}"]
+    assert train("trainer.max_epochs=3", *options)[0] == 0
+    run = tmp_path / "run"
+    run.rename(tmp_path / "whole")
+    assert train("trainer.max_epochs=2", *options)[0] == 0
+    status, output = train(f"resume={run}", "trainer.max_epochs=3")
+    assert status == 0, output
+    assert_equal(*(directory / "checkpoints/last.ckpt" for directory in (tmp_path / "whole", run)))
+    status, output = train(f"resume={run}", "trainer.max_epochs=4", "condition=none")
+    assert status == 2
+    assert f"was trained with condition={condition}, this run has none" in output
+
+
 @pytest.mark.slow
 def test_a_checkpoint_starts_a_new_run_elsewhere(train, tmp_path: Path):
     assert train("trainer.max_epochs=1")[0] == 0

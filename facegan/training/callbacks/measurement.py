@@ -80,6 +80,12 @@ def on_rank_zero(trainer: pl.Trainer, work: Callable[[], T], what: str) -> T:
     return result  # type: ignore[return-value]
 
 
+def ranks_of(trainer: pl.Trainer) -> Ranks:
+    """The ranks that share the reading of images; rank 0 shows progress where training does."""
+    quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
+    return Ranks(trainer.global_rank, trainer.world_size, trainer.strategy.all_gather, quiet)
+
+
 class Measurement(pl.Callback, ABC):
     """Base of callbacks that measure the networks after every n epochs and after the last.
 
@@ -119,10 +125,7 @@ class Measurement(pl.Callback, ABC):
     def measure(self, trainer: pl.Trainer, module: Any) -> None:
         """Measure now and :func:`record` the metrics. Call it on every rank."""
         began = perf_counter()
-        quiet = trainer.progress_bar_callback is None or not trainer.is_global_zero
-        gather = trainer.strategy.all_gather
-        ranks = Ranks(trainer.global_rank, trainer.world_size, gather, quiet)
-        found = self.read(trainer, module, ranks)
+        found = self.read(trainer, module, ranks_of(trainer))
         epoch = trainer.current_epoch + 1 if module.images_seen > 0 else 0
         metrics, details = on_rank_zero(
             trainer, lambda: self.score(trainer, module, epoch, found), f"measure {self.family}"

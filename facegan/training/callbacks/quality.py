@@ -12,6 +12,8 @@ from facegan.errors import InputError
 from facegan.features.stream import Ranks
 from facegan.pictures import plots
 from facegan.quality import report as quality_report
+from facegan.quality.measuring import check_asked
+from facegan.quality.metrics.adherence import Asked
 from facegan.quality.names import better
 from facegan.quality.reference import ReferenceSet, Vectors
 from facegan.training.callbacks.measurement import Measurement, Row
@@ -35,6 +37,8 @@ class Quality(Measurement):
         """
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._reference = ReferenceSet(self.settings, data, trainer.strategy.root_device)
+        n, seed = self.settings.n, self.settings.seed
+        check_asked(self.settings, self._reference.extractor, Asked.of(pl_module, n, seed))
         measured = [f"quality/{name}" for name in self._reference.names()]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, ModelCheckpoint | EarlyStopping):
@@ -56,7 +60,8 @@ class Quality(Measurement):
         self, trainer: pl.Trainer, module: Any, epoch: int, found: Vectors
     ) -> tuple[Row, Row]:
         images_of, numbers = self._images_of, np.arange(self.settings.n)
-        result = self._reference.scores(found, images_of, numbers)
+        asked = Asked.of(module, self.settings.n, self.settings.seed)
+        result = self._reference.scores(found, images_of, numbers, asked)
         data = trainer.datamodule  # type: ignore[attr-defined]
         quality_report.write(result, images_of, numbers, data, self.directory)
         scores = {name: score.value for name, score in result.scores.items()}

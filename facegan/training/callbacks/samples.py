@@ -1,12 +1,16 @@
 """Pictures of the training: the fixed grid after every epoch, some real images, the timeline."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
+import torch
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
 
 from facegan.pictures.scaling import to_uint8
 from facegan.pictures.sheets import IMAGES_SEEN, captioned, grid, read_text, save_png
@@ -19,7 +23,9 @@ class Samples(pl.Callback):
     """Writes ``epoch_NNN.png``, ``reals.png`` and ``timeline.png`` into ``directory``.
 
     The grid shows the same latents every time: before training (``epoch_000.png``), after every
-    ``every_n_epochs`` epochs and after the last. It also goes to W&B and TensorBoard.
+    ``every_n_epochs`` epochs and after the last. It also goes to W&B and TensorBoard. A conditional
+    generator has a row for each condition, the same latents in all of them, and
+    ``conditions.png`` shows the last grid with the names of its rows.
     """
 
     def __init__(self, directory: str, every_n_epochs: int = 1, columns: int = 8) -> None:
@@ -49,10 +55,23 @@ class Samples(pl.Callback):
             log_picture(trainer.loggers, "timeline", sheet, pl_module.images_seen)
 
     def _write_grid(self, trainer: pl.Trainer, pl_module: Any, epoch: int) -> None:
-        sheet = grid(to_uint8(pl_module.sample()), self.columns)
-        seen = pl_module.images_seen
+        seen, rows = pl_module.images_seen, pl_module.conditions.shown()
+        images = to_uint8(_images(pl_module, [values for _, values in rows], self.columns))
+        sheet = grid(images, self.columns)
         save_png(sheet, self.directory / f"epoch_{epoch:03d}.png", **{IMAGES_SEEN: seen})
+        if rows:
+            strips = [grid(strip, self.columns) for strip in images.split(self.columns)]
+            sheet = captioned([(row[0], strip) for row, strip in zip(rows, strips, strict=True)])
+            save_png(sheet, self.directory / "conditions.png", **{IMAGES_SEEN: seen})
         log_picture(trainer.loggers, "samples", sheet, seen)
+
+
+def _images(module: Any, rows: Sequence[np.ndarray], columns: int) -> Tensor:
+    """The fixed grid; with ``rows`` of conditions, the first latents for each of them."""
+    if not rows:
+        return module.sample()
+    labels = torch.from_numpy(np.stack(rows)).repeat_interleave(columns, 0)
+    return module.sample(module.fixed_z[:columns].repeat(len(rows), 1), labels)
 
 
 def timeline(directory: Path, columns: int) -> Image.Image | None:
