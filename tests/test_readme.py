@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from facegan.cli.conf import CONF_DIR
+from facegan.sample import with_conditions
 from tests.composing import composed
 from tests.conftest import run_main
 from tests.data.fakes import FakeCelebA, jpeg, write_mnist
@@ -174,6 +175,8 @@ def test_commands_compose(line: str):
     module, *overrides = shlex.split(line.split("-m facegan.")[1], comments=True)
     overrides = [o for o in overrides if not o.startswith("-")]
     overrides = [o if "[" in o else o.split(",")[0] for o in overrides]  # a sweep: its first job
+    if module == "sample":
+        overrides = with_conditions(overrides)
     assert composed({"train": "config"}.get(module, module), *overrides)
 
 

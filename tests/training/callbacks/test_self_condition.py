@@ -89,6 +89,7 @@ def test_numbers_follow_those_before_whatever_their_order(
     assert (job.data.clusters[rows] == permuted).mean() > 0.95
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, data_dir: Path):
     fit(experiment(tmp_path / "whole", data_dir, epochs=3, recluster=[1]))
     fit(experiment(tmp_path / "run", data_dir, epochs=2, recluster=[1]))
