@@ -154,6 +154,7 @@ def test_debug_profile_prints_where_the_time_goes(train):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(r"ignore:The \.grad attribute of a Tensor that is not a leaf")  # dynamo
 def test_compiled_networks_train_and_load_without_a_compiler(train, tmp_path: Path):
     few = ["callbacks=[checkpoints]", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
     status, output = train("model.compile=true", *few)
