@@ -16,6 +16,7 @@ _NOT_FOR_USERS = (
     ".*number of training batches .* is smaller than the logging interval.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*The dirpath has changed from.*",  # ckpt= starts a new run
+    ".*callbacks used to create the checkpoint need to be.*",  # what a resume changes is printed
     ".*your dataloader is not resumable.*",  # it is: see ImageDataModule
     ".*does not have many workers.*",  # a batch is one gather from memory-mapped rows
     ".*`val_dataloader` but have no `validation_step`.*",
