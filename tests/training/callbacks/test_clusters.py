@@ -106,7 +106,7 @@ def test_other_spaces(train: Train, tmp_path: Path, space: str):
         ("clustering.attributes=[Smilling]", "no Smilling; they have: "),
         ("clustering.layers=[9]", "numbered 1 (at the image) to 2"),
         ("clustering.k=0", "clustering.k must be a whole number of at least 1"),
-        ("clustering.space=colours", "clustering.space must be one of features"),
+        ("clustering.space=colours", "clustering.space must be one of auto, probe"),
         ("callbacks.clusters.every_n_epochs=0", "every_n_epochs must be a whole number"),
     ],
 )

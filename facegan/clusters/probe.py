@@ -1,0 +1,109 @@
+"""Linear probes of chosen labels, whose probabilities k-means groups."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facegan.data.labels import Labels
+from facegan.errors import InputError
+from facegan.features.linear import fit_probe
+from facegan.features.reduction import reduce
+
+log = logging.getLogger(__name__)
+
+SELECTED = 0.2  # share of the labelled images that the penalty is chosen on
+SMALLEST_SPREAD = 1e-3  # of a probability: what varies less is not enlarged
+
+
+@dataclass(frozen=True)
+class LabelProbe:
+    """From vectors (N, d) to the probabilities of labels, and to points (N, heads) for k-means.
+
+    An attribute has a logistic head; a label with several classes has a head per class, and a
+    softmax over them. ``logits = (vectors - mean) @ weight + bias``.
+
+    Attributes:
+        mean, weight, bias: (d,), (d, heads) and (heads,).
+        spread: (heads,), standard deviation of each probability; points are probabilities divided
+            by it.
+        heads: their names: attributes, and ``label=class``.
+        widths: number of heads of each label.
+    """
+
+    mean: Tensor
+    weight: Tensor
+    bias: Tensor
+    spread: Tensor
+    heads: tuple[str, ...]
+    widths: tuple[int, ...]
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        return self.probabilities(vectors) / self.spread
+
+    def probabilities(self, vectors: Tensor) -> Tensor:
+        """Probability of every head (N, heads)."""
+        logits = (vectors.to(self.mean) - self.mean) @ self.weight + self.bias
+        parts = logits.split(self.widths, dim=1)
+        return torch.cat([p.sigmoid() if p.shape[1] == 1 else p.softmax(1) for p in parts], 1)
+
+    def scaled_by(self, probabilities: Tensor) -> "LabelProbe":
+        """This probe with the spread of ``probabilities`` (N, heads)."""
+        spread = probabilities.std(0, correction=0).clamp_min(SMALLEST_SPREAD)
+        return replace(self, spread=spread)
+
+
+def fit_label_probe(
+    vectors: Iterable[Tensor], labels: Labels, components: int, seed: int = 0
+) -> LabelProbe:
+    """Fit a probe of every label to ``vectors`` of labelled images, in the order of ``labels``.
+
+    The probe reads ``components`` whitened principal components, and chooses the strength of its
+    penalty on a fifth of the images. A label that these images all share has no head, with a
+    warning. Raises InputError if no label is left.
+    """
+    count = len(labels.values)
+    values = dict(zip(labels.names, labels.values.T, strict=True))
+    constant = [name for name, column in values.items() if len(np.unique(column)) < 2]
+    if constant:
+        same = f"All {count:,} labelled images have the same {', '.join(constant)}"
+        if len(constant) == len(values):
+            raise InputError(
+                f"{same}: choose other clustering.attributes, raise clustering.n, or set "
+                "clustering.space=features."
+            )
+        log.warning("%s: no probe can tell.", same)
+    problems = _problems(labels, [name for name in labels.names if name not in constant])
+    reduction, points = reduce(vectors, count, components, seed=seed)
+    first = max(1, round(count * (1 - SELECTED)))
+    held_out = slice(first if first < count else 0, None)
+    probes = [
+        fit_probe(points[:first], y[:first], (points[held_out], y[held_out]), len(names))
+        for names, y in problems
+    ]
+    weight = reduction.matrix @ torch.cat([probe.weight / probe.scale for probe in probes]).T
+    bias = torch.cat([probe.bias for probe in probes])
+    heads = tuple(name for names, _ in problems for name in names)
+    # Attributes are one problem of many heads, which do not exclude each other.
+    widths = [[1] * len(names) if y.ndim == 2 else [len(names)] for names, y in problems]
+    spread = torch.ones(len(heads))
+    return LabelProbe(reduction.mean, weight, bias, spread, heads, tuple(chain(*widths)))
+
+
+def _problems(labels: Labels, names: Sequence[str]) -> list[tuple[list[str], Tensor]]:
+    """The heads and targets of each fit: all attributes (N, A) together; classes (N,)."""
+    values = dict(zip(labels.names, labels.values.T, strict=True))
+    attributes = [name for name in names if labels.is_binary(name)]
+    problems = []
+    if attributes:
+        columns = np.stack([values[name] for name in attributes], 1)
+        problems.append((attributes, torch.from_numpy(columns).float()))
+    for name in (name for name in names if name not in attributes):
+        classes, numbers = np.unique(values[name], return_inverse=True)
+        heads = [f"{name}={labels.meaning(name, int(value))}" for value in classes]
+        problems.append((heads, torch.from_numpy(numbers)))
+    return problems
