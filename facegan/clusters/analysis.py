@@ -59,13 +59,15 @@ def analyse(
     seed: int = 0,
     previous: np.ndarray | None = None,
     generated: np.ndarray | None = None,
+    start: np.ndarray | None = None,
 ) -> Analysis:
     """Cluster ``points`` (N, c) of the selected images and score the clusters.
 
-    ``previous``: assignments (N,) to start from. ``generated``: points (M, c) of generated images.
+    ``previous``: assignments (N,) of an earlier clustering, to start from unless there is a
+    ``start``, and to compare with. ``generated``: points (M, c) of generated images.
     """
     labels = selection.labels
-    clusters = k_means(points, selection.k, previous, seed)
+    clusters = k_means(points, selection.k, previous if start is None else start, seed)
     values = scores(points, clusters, labels, previous, seed)
     assigned, covered = np.zeros(0, np.int64), None
     if generated is not None and len(generated):

@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 import torch
+from sklearn.metrics import pairwise_distances_argmin
 from torch import Tensor, nn
 
 from facegan.clusters.probe import LabelProbe, fit_label_probe
-from facegan.clusters.selection import Selection
+from facegan.clusters.selection import Selection, frequent
 from facegan.clusters.settings import ClusterSettings
 from facegan.data.module import ImageDataModule
 from facegan.features.reading import CALIBRATION_IMAGES, calibrated, reader
@@ -28,6 +29,8 @@ class Points:
         images_of: generated images as uint8, by number; ``None`` without generated images.
         projection: from vectors to points; ``None`` for ``space=attributes``.
         network: the calibrated discriminator; ``None`` unless its features are read.
+        start: the nearest frequent combination of labels (N,), the most frequent first, for k-means
+            to start from; ``None`` unless probes were fitted.
     """
 
     real: np.ndarray
@@ -35,6 +38,7 @@ class Points:
     images_of: RawImages | None = None
     projection: Reduction | LabelProbe | None = None
     network: nn.Module | None = None
+    start: np.ndarray | None = None
 
     @property
     def probe(self) -> LabelProbe | None:
@@ -70,18 +74,23 @@ def read_points(
 
     rows = selection.rows
     projection: Reduction | LabelProbe
+    start = None
     if settings.clustered == "probe":
         fitted = vectors(real_images, selection.fitted, "Fitting probes")
-        probe = fit_label_probe(fitted, selection.fitted_labels, settings.kept, settings.seed)
+        labels = selection.fitted_labels
+        probe, truth = fit_label_probe(fitted, labels, settings.kept, settings.seed)
         chunks = vectors(real_images, rows, "Clustering")
         probabilities = torch.cat([probe.probabilities(chunk.cpu()) for chunk in chunks])
         projection = scaled = probe.scaled_by(probabilities)
         real = probabilities / scaled.spread
+        combinations = frequent(truth.numpy())[: selection.k] / scaled.spread.numpy()
+        if len(combinations):
+            start = pairwise_distances_argmin(real.numpy(), combinations.astype(np.float32))
     else:
         chunks = vectors(real_images, rows, "Clustering")
         projection, real = reduce(chunks, len(rows), settings.kept, seed=settings.seed)
     if not settings.generated:
-        return Points(real.numpy(), np.zeros((0, real.shape[1])), None, projection, network)
+        return Points(real.numpy(), np.zeros((0, real.shape[1])), None, projection, network, start)
 
     generated_images = gan.images_of(settings.generated, mix_seed(settings.seed, CLUSTERING))
     chunks = vectors(generated_images, np.arange(settings.generated), "Clustering generated images")
@@ -90,4 +99,4 @@ def read_points(
     def images_of(numbers: np.ndarray) -> Tensor:
         return to_uint8(generated_images(numbers)).cpu()
 
-    return Points(real.numpy(), generated.numpy(), images_of, projection, network)
+    return Points(real.numpy(), generated.numpy(), images_of, projection, network, start)

@@ -7,11 +7,12 @@ from itertools import chain
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from facegan.data.labels import Labels
 from facegan.errors import InputError
-from facegan.features.linear import fit_probe
+from facegan.features.linear import fit_probe, refit
 from facegan.features.reduction import reduce
 
 log = logging.getLogger(__name__)
@@ -59,39 +60,45 @@ class LabelProbe:
 
 def fit_label_probe(
     vectors: Iterable[Tensor], labels: Labels, components: int, seed: int = 0
-) -> LabelProbe:
+) -> tuple[LabelProbe, Tensor]:
     """Fit a probe of every label to ``vectors`` of labelled images, in the order of ``labels``.
 
-    The probe reads ``components`` whitened principal components, and chooses the strength of its
-    penalty on a fifth of the images. A label that these images all share has no head, with a
-    warning. Raises InputError if no label is left.
+    The probe reads ``components`` principal components, and chooses the strength of its penalty on
+    a fifth of the images. A label that these images all share has no head, with a warning. Also
+    returns what the heads should have said: (N, heads) of 0 and 1.
+
+    Raises InputError if no label is left.
     """
     count = len(labels.values)
-    values = dict(zip(labels.names, labels.values.T, strict=True))
-    constant = [name for name, column in values.items() if len(np.unique(column)) < 2]
+    columns = dict(zip(labels.names, labels.values.T, strict=True))
+    constant = [name for name, column in columns.items() if len(np.unique(column)) < 2]
     if constant:
         same = f"All {count:,} labelled images have the same {', '.join(constant)}"
-        if len(constant) == len(values):
+        if len(constant) == len(columns):
             raise InputError(
                 f"{same}: choose other clustering.attributes, raise clustering.n, or set "
                 "clustering.space=features."
             )
         log.warning("%s: no probe can tell.", same)
     problems = _problems(labels, [name for name in labels.names if name not in constant])
-    reduction, points = reduce(vectors, count, components, seed=seed)
+    # Whitened, the small components of few images would count as much as the large ones.
+    reduction, points = reduce(vectors, count, components, whiten=False, seed=seed)
     first = max(1, round(count * (1 - SELECTED)))
     held_out = slice(first if first < count else 0, None)
-    probes = [
-        fit_probe(points[:first], y[:first], (points[held_out], y[held_out]), len(names))
-        for names, y in problems
-    ]
+    probes = []
+    for names, y in problems:
+        chosen = fit_probe(points[:first], y[:first], (points[held_out], y[held_out]), len(names))
+        probes.append(refit(chosen, points, y))
     weight = reduction.matrix @ torch.cat([probe.weight / probe.scale for probe in probes]).T
     bias = torch.cat([probe.bias for probe in probes])
     heads = tuple(name for names, _ in problems for name in names)
     # Attributes are one problem of many heads, which do not exclude each other.
     widths = [[1] * len(names) if y.ndim == 2 else [len(names)] for names, y in problems]
-    spread = torch.ones(len(heads))
-    return LabelProbe(reduction.mean, weight, bias, spread, heads, tuple(chain(*widths)))
+    probe = LabelProbe(
+        reduction.mean, weight, bias, torch.ones(len(heads)), heads, tuple(chain(*widths))
+    )
+    values = [y if y.ndim == 2 else F.one_hot(y, len(names)).float() for names, y in problems]
+    return probe, torch.cat(values, 1)
 
 
 def _problems(labels: Labels, names: Sequence[str]) -> list[tuple[list[str], Tensor]]:

@@ -56,8 +56,11 @@ def select(data: ImageDataModule, settings: ClusterSettings) -> Selection:
             "use clustering.space=features."
         )
     k = settings.k
-    if k is None:
-        k = _needed(fitted_labels if len(fitted) else labels) if labels.combined else USUAL_K
+    if k is None and not labels.combined:
+        k = USUAL_K
+    elif k is None:
+        needed = frequent((fitted_labels if len(fitted) else labels).values)
+        k = min(MOST_CLUSTERS, max(2, len(needed))) if len(needed) else MOST_CLUSTERS
     return Selection(rows, labels, fitted, fitted_labels, split, k)
 
 
@@ -83,10 +86,13 @@ def _labels(data: ImageDataModule, rows: np.ndarray, settings: ClusterSettings) 
     return choose_labels("clustering.attributes", chosen, names, values, store.class_names)
 
 
-def _needed(labels: Labels) -> int:
-    """A cluster for each frequent combination of labels."""
-    _, counts = np.unique(labels.values, axis=0, return_counts=True)
-    frequent = counts[counts >= FREQUENT * len(labels.values)]
-    if frequent.sum() < len(labels.values) / 2:  # nearly every image has a combination of its own
-        return MOST_CLUSTERS
-    return min(MOST_CLUSTERS, max(2, len(frequent)))
+def frequent(values: np.ndarray) -> np.ndarray:
+    """The different rows of ``values`` (N, L) that hold half a percent of them or more.
+
+    The most frequent first; none where these are fewer than half of all: nearly every image then
+    has a combination of its own.
+    """
+    rows, counts = np.unique(values, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    kept = order[counts[order] >= FREQUENT * len(values)]
+    return rows[kept] if counts[kept].sum() >= len(values) / 2 else rows[:0]

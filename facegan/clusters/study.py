@@ -45,7 +45,13 @@ def study(
     expect_writable(out)
     points = read_points(settings, data, gan, selection)
     log.info("Clustering %s images …", f"{len(rows):,}")
-    analysis = analyse(points.real, selection, settings.seed, generated=points.generated)
+    analysis = analyse(
+        points.real,
+        selection,
+        settings.seed,
+        generated=points.generated,
+        start=points.start,
+    )
     if analysis.clusters.k < selection.k:
         log.warning(
             "Only %d points differ: there are as many clusters, not %d.",

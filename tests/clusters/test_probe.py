@@ -29,7 +29,9 @@ def chunks(vectors: Tensor) -> Iterator[Tensor]:
 def test_attributes_and_classes_of_new_images_are_read():
     vectors, values = planted()
     labels = Labels(values, ["Smiling", "Hat", "kind"], {"kind": ["ant", "bee", "cat", "dog"]})
-    probe = fit_label_probe(chunks(vectors), labels, components=20)
+    probe, truth = fit_label_probe(chunks(vectors), labels, components=20)
+    assert truth[:, :2].tolist() == values[:, :2].tolist()
+    assert truth[:, 2:].argmax(1).tolist() == values[:, 2].tolist()
     assert probe.heads == ("Smiling", "Hat", "kind=ant", "kind=bee", "kind=cat", "kind=dog")
     vectors, values = planted(seed=1)
     found = probe.probabilities(vectors).numpy()
@@ -41,7 +43,7 @@ def test_attributes_and_classes_of_new_images_are_read():
 def test_points_are_probabilities_divided_by_their_standard_deviation():
     vectors, values = planted()
     labels = Labels(values[:, :2], ["Smiling", "Hat"])
-    probe = fit_label_probe(chunks(vectors), labels, components=20)
+    probe, _ = fit_label_probe(chunks(vectors), labels, components=20)
     probabilities = probe.probabilities(vectors)
     points = probe.scaled_by(probabilities)(vectors)
     assert np.allclose(points.std(0, correction=0), 1, atol=1e-4)
@@ -56,7 +58,7 @@ def test_an_attribute_that_no_labelled_image_has_is_left_out_with_a_warning(
     vectors, values = planted()
     values[:, 1] = 0
     with caplog.at_level(logging.WARNING):
-        probe = fit_label_probe(chunks(vectors), Labels(values[:, :2], ["Smiling", "Bald"]), 20)
+        probe, _ = fit_label_probe(chunks(vectors), Labels(values[:, :2], ["Smiling", "Bald"]), 20)
     assert probe.heads == ("Smiling",)
     assert "All 500 labelled images have the same Bald: no probe can tell." in caplog.text
     with pytest.raises(InputError, match=r"have the same Bald: choose other clustering.attributes"):

@@ -83,6 +83,7 @@ class Clusters(Measurement):
             self.settings.seed,
             self._assignments,
             found.generated,
+            found.start,
         )
         self._assignments = result.clusters.assignments
         self._write(trainer, result, found, epoch, module.images_seen)
