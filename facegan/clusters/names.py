@@ -7,14 +7,16 @@ from facegan.data.labels import Labels
 
 MOSTLY = 0.6  # share of a cluster's images that must have what it is named after
 ABOVE = 1.2  # times their share of all images
+SOME, MUCH_ABOVE = 0.25, 2.0  # the same for what some images have: "some Eyeglasses"
 PARTS = 4  # of a name, at most
 
 
 def cluster_names(clusters: Clustering, labels: Labels) -> list[str]:
     """What most images of each cluster have, and more of them than of all images, of each label.
 
-    Of more than ``PARTS`` such labels those with the highest lift are named. A cluster without any
-    is "mixed"; one without images, or of images without labels, has no name.
+    Or what some have, and many more than of all images. Of more than ``PARTS`` such labels those
+    with the highest lift are named. A cluster without any is "mixed"; one without images, or of
+    images without labels, has no name.
     """
     found: list[list[tuple[float, int, str]]] = [[] for _ in range(clusters.k)]
     for number, name in enumerate(labels.names):
@@ -30,6 +32,8 @@ def cluster_names(clusters: Clustering, labels: Labels) -> list[str]:
             together, lift = share[chosen].sum(), share[chosen].sum() / overall[chosen].sum()
             if together >= MOSTLY and lift >= ABOVE:
                 parts.append((lift, number, _title(labels, name, values[chosen])))
+            elif most == 1 and share[-1] >= SOME and share[-1] >= MUCH_ABOVE * overall[-1]:
+                parts.append((share[-1] / overall[-1], number, f"some {name}"))
     return [
         _joined(parts, mixed=bool(labels.names and size))
         for parts, size in zip(found, clusters.sizes, strict=True)

@@ -28,6 +28,18 @@ def test_generated_points_are_counted_by_cluster():
     assert found.scores["ndb"] == 4
 
 
+def test_numbers_are_those_of_the_combinations_that_k_means_starts_from():
+    points, truth = blobs()
+    renumbered = np.array([2, 0, 3, 1])[truth]
+    some_wrong = np.where(np.arange(len(truth)) % 5, renumbered, 0)
+    chosen = selected(labels(truth), 4)
+    found = analyse(points, chosen, previous=truth, start=some_wrong)
+    assert np.array_equal(found.clusters.assignments, renumbered)
+    again = analyse(points + 1, chosen, previous=renumbered, start=some_wrong)
+    assert np.array_equal(again.clusters.assignments, renumbered)
+    assert (found.scores["stability"], again.scores["stability"]) == (1, 1)
+
+
 def test_a_second_analysis_starts_from_the_first():
     points, truth = blobs()
     first = analyse(points, selected(labels(truth), 4))

@@ -22,6 +22,13 @@ def test_names_say_what_sets_a_cluster_apart_in_the_order_of_the_labels():
     ]
 
 
+def test_what_some_images_of_a_cluster_have_and_few_others_is_named():
+    clusters = grouped(20, 980)
+    glasses = np.r_[np.tile([1, 0], 10), np.tile([1] + 19 * [0], 49)]
+    names = cluster_names(clusters, Labels(glasses[:, None], ["Eyeglasses"]))
+    assert names == ["some Eyeglasses", "mixed"]
+
+
 def test_classes_are_named_alone_or_in_pairs():
     clusters = grouped(10, 10, 30)
     digit = np.r_[np.full(10, 7), np.tile([3, 5], 5), np.arange(30) % 10]
