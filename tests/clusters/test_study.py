@@ -137,10 +137,11 @@ def test_pictures_that_were_clustered_are_assigned_to_their_clusters(
     assert not list(tmp_path.glob("predictions.*"))  # they belonged to the clusters replaced
 
 
+@pytest.mark.parametrize("space", ["features", "probe"])
 def test_another_network_after_as_many_images_is_recognised(
-    gan: GAN, data: Synthetic, pictures: Folder, tmp_path: Path
+    gan: GAN, data: Synthetic, pictures: Folder, tmp_path: Path, space: str
 ):
-    study(gan, data, settings(), tmp_path)
+    study(gan, data, settings(space=space), tmp_path)
     other = small_gan(seed=1)
     assert other.images_seen == gan.images_seen
     with pytest.raises(InputError, match="weights of this discriminator are not those"):
