@@ -18,6 +18,7 @@ from facegan.features.reduction import reduce
 log = logging.getLogger(__name__)
 
 SELECTED = 0.2  # share of the labelled images that the penalty is chosen on
+REDUCED = 2048  # images that the principal components are found on: more are slower, not better
 SMALLEST_SPREAD = 1e-3  # of a probability: what varies less is not enlarged
 
 
@@ -82,7 +83,7 @@ def fit_label_probe(
         log.warning("%s: no probe can tell.", same)
     problems = _problems(labels, [name for name in labels.names if name not in constant])
     # Whitened, the small components of few images would count as much as the large ones.
-    reduction, points = reduce(vectors, count, components, whiten=False, seed=seed)
+    reduction, points = reduce(vectors, count, components, False, seed, REDUCED)
     first = max(1, round(count * (1 - SELECTED)))
     held_out = slice(first if first < count else 0, None)
     probes = []

@@ -10,7 +10,7 @@ from facegan.settings import Count, Seed, Settings, setting
 
 USUAL_K = 10  # where no attributes say how many clusters they need
 USUAL_COMPONENTS = 32  # for k-means; a probe can use many more
-PROBED_COMPONENTS = 512
+PROBED_COMPONENTS = 1024
 
 
 class ClusterSettings(Settings):

@@ -18,8 +18,8 @@ def test_settings_are_checked(setting: str, value: object):
 
 @pytest.mark.parametrize(
     ("space", "attributes", "clustered", "kept"),
-    [("auto", None, "features", 32), ("auto", ["Male"], "probe", 512),
-     ("probe", None, "probe", 512), ("features", ["Male"], "features", 32),
+    [("auto", None, "features", 32), ("auto", ["Male"], "probe", 1024),
+     ("probe", None, "probe", 1024), ("features", ["Male"], "features", 32),
      ("pixels", ["Male"], "pixels", 32)],
 )  # fmt: skip
 def test_chosen_attributes_are_probed_unless_another_space_is_asked_for(
