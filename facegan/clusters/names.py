@@ -24,15 +24,16 @@ def cluster_names(clusters: Clustering, labels: Labels) -> list[str]:
         counts = np.zeros((clusters.k, len(values)), np.int64)
         np.add.at(counts, (clusters.assignments, column), 1)
         overall = counts.sum(0) / counts.sum()
+        binary = labels.is_binary(name)
         shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
         for parts, share in zip(found, shares, strict=True):
             order = np.argsort(-share, kind="stable")
-            most = 1 if labels.is_binary(name) or share[order[0]] >= MOSTLY else 2
+            most = 1 if binary or share[order[0]] >= MOSTLY else 2
             chosen = np.sort(order[:most])
             together, lift = share[chosen].sum(), share[chosen].sum() / overall[chosen].sum()
             if together >= MOSTLY and lift >= ABOVE:
                 parts.append((lift, number, _title(labels, name, values[chosen])))
-            elif most == 1 and share[-1] >= SOME and share[-1] >= MUCH_ABOVE * overall[-1]:
+            elif binary and share[-1] >= max(SOME, MUCH_ABOVE * overall[-1]):
                 parts.append((share[-1] / overall[-1], number, f"some {name}"))
     return [
         _joined(parts, mixed=bool(labels.names and size))

@@ -1,7 +1,6 @@
 """Linear probes of chosen labels, whose probabilities k-means groups."""
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -11,11 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facegan.data.labels import Labels
-from facegan.errors import InputError
 from facegan.features.linear import fit_probe, refit
 from facegan.features.reduction import reduce
-
-log = logging.getLogger(__name__)
 
 SELECTED = 0.2  # share of the labelled images that the penalty is chosen on
 REDUCED = 2048  # images that the principal components are found on: more are slower, not better
@@ -65,23 +61,10 @@ def fit_label_probe(
     """Fit a probe of every label to ``vectors`` of labelled images, in the order of ``labels``.
 
     The probe reads ``components`` principal components, and chooses the strength of its penalty on
-    a fifth of the images. A label that these images all share has no head, with a warning. Also
-    returns what the heads should have said: (N, heads) of 0 and 1.
-
-    Raises InputError if no label is left.
+    a fifth of the images. Also returns what the heads should have said: (N, heads) of 0 and 1.
     """
     count = len(labels.values)
-    columns = dict(zip(labels.names, labels.values.T, strict=True))
-    constant = [name for name, column in columns.items() if len(np.unique(column)) < 2]
-    if constant:
-        same = f"All {count:,} labelled images have the same {', '.join(constant)}"
-        if len(constant) == len(columns):
-            raise InputError(
-                f"{same}: choose other clustering.attributes, raise clustering.n, or set "
-                "clustering.space=features."
-            )
-        log.warning("%s: no probe can tell.", same)
-    problems = _problems(labels, [name for name in labels.names if name not in constant])
+    problems = _problems(labels)
     # Whitened, the small components of few images would count as much as the large ones.
     reduction, points = reduce(vectors, count, components, False, seed, REDUCED)
     first = max(1, round(count * (1 - SELECTED)))
@@ -102,15 +85,15 @@ def fit_label_probe(
     return probe, torch.cat(values, 1)
 
 
-def _problems(labels: Labels, names: Sequence[str]) -> list[tuple[list[str], Tensor]]:
+def _problems(labels: Labels) -> list[tuple[list[str], Tensor]]:
     """The heads and targets of each fit: all attributes (N, A) together; classes (N,)."""
     values = dict(zip(labels.names, labels.values.T, strict=True))
-    attributes = [name for name in names if labels.is_binary(name)]
+    attributes = [name for name in labels.names if labels.is_binary(name)]
     problems = []
     if attributes:
         columns = np.stack([values[name] for name in attributes], 1)
         problems.append((attributes, torch.from_numpy(columns).float()))
-    for name in (name for name in names if name not in attributes):
+    for name in (name for name in labels.names if name not in attributes):
         classes, numbers = np.unique(values[name], return_inverse=True)
         heads = [f"{name}={labels.meaning(name, int(value))}" for value in classes]
         problems.append((heads, torch.from_numpy(numbers)))

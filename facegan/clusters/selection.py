@@ -1,5 +1,6 @@
 """Which images are clustered, which ones probes are fitted to, and how many clusters there are."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,8 @@ from facegan.clusters.settings import USUAL_K, ClusterSettings
 from facegan.data.labels import Labels, choose_labels
 from facegan.data.module import ImageDataModule
 from facegan.errors import InputError
+
+log = logging.getLogger(__name__)
 
 MOST_FITTED = 8000  # images that probes are fitted to
 FREQUENT = 0.005  # share of images from which a combination of attributes counts as frequent
@@ -23,7 +26,7 @@ class Selection:
         labels: (N, L), the chosen labels of these images.
         fitted: rows of training images (M,) that probes are fitted to, none of them in ``rows``;
             empty unless ``clustering.space`` is probe.
-        fitted_labels: (M, L), their labels.
+        fitted_labels: their labels, without those that are the same for all of them.
         split: where ``rows`` come from.
         k: number of clusters to find.
     """
@@ -46,7 +49,9 @@ class Selection:
 def select(data: ImageDataModule, settings: ClusterSettings) -> Selection:
     """Choose the images and labels of a clustering of ``data``.
 
-    Raises InputError for unknown labels, or where labels are needed and there are none.
+    Raises InputError for unknown labels, where labels are needed and there are none, and where all
+    images that probes are to be fitted to have the same ones. A label that these images share has
+    no probe, with a warning.
     """
     split, rows, fitted = _rows(data, settings)
     labels, fitted_labels = (_labels(data, chosen, settings) for chosen in (rows, fitted))
@@ -55,6 +60,8 @@ def select(data: ImageDataModule, settings: ClusterSettings) -> Selection:
             f"clustering.space={settings.clustered} needs labels, and {data.name} has none: "
             "use clustering.space=features."
         )
+    if len(fitted):
+        fitted_labels = _varying(fitted_labels)
     k = settings.k
     if k is None and not labels.combined:
         k = USUAL_K
@@ -84,6 +91,21 @@ def _labels(data: ImageDataModule, rows: np.ndarray, settings: ClusterSettings) 
     values = store.labels[rows].astype(np.int64)
     names, chosen = store.label_names, settings.attributes
     return choose_labels("clustering.attributes", chosen, names, values, store.class_names)
+
+
+def _varying(labels: Labels) -> Labels:
+    """The labels of which not all images have the same value."""
+    varying = (labels.values != labels.values[:1]).any(0)
+    names = [name for name, kept in zip(labels.names, varying, strict=True) if kept]
+    if constant := [name for name in labels.names if name not in names]:
+        same = f"All {len(labels.values):,} labelled images have the same {', '.join(constant)}"
+        if not names:
+            raise InputError(
+                f"{same}: choose other clustering.attributes, raise clustering.n, or set "
+                "clustering.space=features."
+            )
+        log.warning("%s: no probe can be fitted to that.", same)
+    return Labels(labels.values[:, varying], names, labels.class_names, labels.combined)
 
 
 def frequent(values: np.ndarray) -> np.ndarray:

@@ -1,16 +1,13 @@
 """Probes that turn vectors into probabilities of labels."""
 
-import logging
 from collections.abc import Iterator
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
 from facegan.clusters.probe import fit_label_probe
 from facegan.data.labels import Labels
-from facegan.errors import InputError
 
 
 def planted(n: int = 500, seed: int = 0) -> tuple[Tensor, np.ndarray]:
@@ -50,16 +47,3 @@ def test_points_are_probabilities_divided_by_their_standard_deviation():
     assert torch.allclose(points * probabilities.std(0, correction=0), probabilities, atol=1e-4)
     flat = probe.scaled_by(torch.full((5, 2), 0.5))(vectors)  # nothing varies
     assert flat.isfinite().all()
-
-
-def test_an_attribute_that_no_labelled_image_has_is_left_out_with_a_warning(
-    caplog: pytest.LogCaptureFixture,
-):
-    vectors, values = planted()
-    values[:, 1] = 0
-    with caplog.at_level(logging.WARNING):
-        probe, _ = fit_label_probe(chunks(vectors), Labels(values[:, :2], ["Smiling", "Bald"]), 20)
-    assert probe.heads == ("Smiling",)
-    assert "All 500 labelled images have the same Bald: no probe can tell." in caplog.text
-    with pytest.raises(InputError, match=r"have the same Bald: choose other clustering.attributes"):
-        fit_label_probe(chunks(vectors), Labels(values[:, 1:2], ["Bald"]), 20)

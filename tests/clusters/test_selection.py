@@ -1,5 +1,6 @@
 """Which images are clustered and which ones probes are fitted to."""
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,7 +41,7 @@ def planted(train: int = 60, val: int = 30, test: int = 10) -> Data:
 
 
 @pytest.mark.parametrize("split", [None, "train", "val", "test"])
-@pytest.mark.parametrize("n", [None, 2, 20, 90])
+@pytest.mark.parametrize("n", [None, 8, 20, 90])
 @pytest.mark.parametrize("val", [0, 30])
 def test_no_clustered_image_is_one_that_probes_are_fitted_to(split: Any, n: Any, val: int):
     if split == "val" and not val:
@@ -82,6 +83,21 @@ def test_classes_need_a_cluster_each_and_many_attributes_twenty():
     many = np.random.default_rng(0).integers(0, 2, (3000, 8))
     data = Data(np.concatenate([many, many[:, ::-1]]), 5000, 1000)
     assert chosen(data, attributes=list("abcdefgh")).k == 20
+
+
+def test_an_attribute_that_all_labelled_images_share_is_left_out_of_the_probes_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+):
+    data = planted()
+    data.store.labels[data.parts["train"], 1] = 0
+    with caplog.at_level(logging.WARNING):
+        found = chosen(data, n=None)
+    assert found.fitted_labels.names == ["a"]
+    assert found.fitted_labels.values.shape == (60, 1)
+    assert found.labels.names == ["a", "b"]
+    assert "All 60 labelled images have the same b: no probe" in caplog.text
+    with pytest.raises(InputError, match=r"have the same b: choose other clustering.attributes"):
+        chosen(data, attributes=["b"])
 
 
 def test_images_without_labels_cannot_be_probed():
