@@ -25,7 +25,7 @@ def cluster(cfg: Any) -> None:
     from facegan.clusters import saved, study  # here: --help needs no torch
 
     gan, path = load_gan(cfg, cfg.ckpt)
-    name = path.stem if settings.space == "features" else f"{path.stem}_{settings.space}"
+    name = path.stem if settings.space == "auto" else f"{path.stem}_{settings.space}"
     out = out_dir(cfg, run_dir_of(path) / "clusters" / name)
     if cfg.predict is None:
         study.study(gan, build_data(cfg, gan.settings), settings, out, path)

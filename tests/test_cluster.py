@@ -88,6 +88,24 @@ def test_new_pictures_are_assigned_like_the_ones_the_clusters_come_from(
     assert not list(out.glob("predictions.*"))  # into clusters that are no more
 
 
+def test_a_run_is_clustered_by_attributes_and_pictures_are_sorted_by_them(
+    run: Run, trained: Path, tmp_path: Path
+):
+    chosen = "clustering.attributes=[Smiling,Male]"
+    status, output = run(cluster, f"ckpt={trained}", SMALL[1], chosen, "clustering.split=train")
+    assert status == 0, output
+    out = trained / "clusters" / "last"
+    assigned = read_csv(out / "assignments.csv")
+    assert len(assigned) == 90  # the probes were fitted to the other half
+    assert "Agreement with the labels of 90 train images, none of the 90 that" in output
+    pictures = [f"predict={out}", f"data_dir={tmp_path}/data"]
+    status, output = run(cluster, f"ckpt={trained}", *pictures)
+    assert status == 0, output
+    for row in [*assigned, *read_csv(out / "predictions.csv")]:
+        assert 0 <= float(row["Smiling"]) <= 1
+        assert 0 <= float(row["Male"]) <= 1
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -1,9 +1,10 @@
 """What clustering costs: seconds, as a share of an epoch of 20,000 images, and memory.
 
-    python experiments/clusters/cost.py [--n 4000 20000 200000] [--image-size 64]
+    python experiments/clusters/cost.py [--n 4000 20000 200000] [--image-size 64] [--space probe]
 
 Each number of images is clustered in a process of its own, on drawn faces (repeated where there
-are more than 20,000 of them), with untrained networks: the work is the same.
+are more than 20,000 of them), with untrained networks: the work is the same. Probes of three
+attributes are fitted to half of the images.
 """
 
 import argparse
@@ -21,13 +22,15 @@ from facegan.clusters import report as cluster_report
 from facegan.clusters.analysis import analyse
 from facegan.clusters.map import embed
 from facegan.clusters.points import read_points
-from facegan.clusters.settings import ClusterSettings
+from facegan.clusters.selection import Selection
+from facegan.clusters.settings import USUAL_K, ClusterSettings
 from facegan.data.labels import Labels
 from facegan.data.sources.synthetic import Synthetic
 from facegan.gan.gan import GAN
 from facegan.training.memory import keep_freed_memory
 
 FACES, EPOCH = 20_000, 20_000
+PROBED = ["Smiling", "Eyeglasses", "Male"]
 
 
 class Repeated:
@@ -72,19 +75,27 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(n: int, size: int, folder: str) -> None:
+def measure(n: int, size: int, space: str, folder: str) -> None:
     keep_freed_memory()
     data = Synthetic(n=FACES, image_size=size, data_dir=folder)
     repeated = Repeated(data)
     gan = GAN(image_size=size)
     epoch = seconds_of_an_epoch(gan, data)
     before, began = peak_mib(), time.perf_counter()
-    settings = ClusterSettings(n=n)
+    settings = ClusterSettings(n=n, space=space)
     rows = np.random.default_rng(0).permutation(n)
-    labels = Labels(data.store.labels[rows % FACES].astype(np.int64), data.label_names)
-    points = read_points(settings, repeated, gan, rows, labels)
+    fitted, rows = np.split(rows, [n // 2 if space == "probe" else 0])
+    names = PROBED if space == "probe" else data.label_names
+    columns = [data.label_names.index(name) for name in names]
+
+    def labels(rows: np.ndarray) -> Labels:
+        values = data.store.labels[rows % FACES][:, columns].astype(np.int64)
+        return Labels(values, names, combined=space == "probe")
+
+    selection = Selection(rows, labels(rows), fitted, labels(fitted), "train", USUAL_K)
+    points = read_points(settings, repeated, gan, selection)
     read = time.perf_counter() - began
-    result = analyse(points.real, labels, settings, generated=points.generated)
+    result = analyse(points.real, selection, generated=points.generated)
     clustered = time.perf_counter() - began - read
     cluster_report.sheet(result, lambda i: repeated.raw_images(rows[i]), points.images_of)
     layout = embed(result.points[: cluster_report.MAPPED])
@@ -101,18 +112,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, nargs="+", default=[4000, 20_000])
     parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--space", default="features", choices=["features", "probe"])
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.folder:
-        measure(options.n[0], options.image_size, options.folder)
+        measure(options.n[0], options.image_size, options.space, options.folder)
         return
     print("| images | reading s | k-means s | drawing s | all s | of an epoch | more memory MiB |")
     print("|---:|---:|---:|---:|---:|---:|---:|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         Synthetic(n=FACES, image_size=options.image_size, data_dir=folder).prepare_data()
         for n in options.n:
-            size = ["--image-size", str(options.image_size)]
-            command = [sys.executable, str(Path(__file__)), "--n", str(n), *size]
+            kind = ["--image-size", str(options.image_size), "--space", options.space]
+            command = [sys.executable, str(Path(__file__)), "--n", str(n), *kind]
             subprocess.run([*command, "--folder", folder], check=True)
 
 

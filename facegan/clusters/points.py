@@ -1,43 +1,24 @@
 """Images as points for k-means: shared by the callback and by ``facegan.cluster``."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
+from sklearn.metrics import pairwise_distances_argmin
 from torch import Tensor, nn
 
+from facegan.clusters.probe import LabelProbe, fit_label_probe
+from facegan.clusters.selection import Selection, frequent
 from facegan.clusters.settings import ClusterSettings
-from facegan.data.labels import Labels, choose_labels
 from facegan.data.module import ImageDataModule
-from facegan.errors import InputError
 from facegan.features.reading import CALIBRATION_IMAGES, calibrated, reader
 from facegan.features.reduction import Reduction, reduce
-from facegan.features.stream import ALONE, Ranks, RawImages, stream
+from facegan.features.stream import ALONE, Images, Ranks, RawImages, stream
 from facegan.gan.gan import GAN
 from facegan.pictures.scaling import to_uint8
 from facegan.seeds import CLUSTERING, mix_seed
-
-
-def chosen_labels(data: ImageDataModule, rows: np.ndarray, settings: ClusterSettings) -> Labels:
-    """The labels (len(rows), L) of ``clustering.attributes``.
-
-    Raises InputError for unknown names, or where ``space=attributes`` has no labels to cluster.
-    """
-    store = data.store
-    labels = choose_labels(
-        "clustering.attributes",
-        settings.attributes,
-        store.label_names,
-        store.labels[rows].astype(np.int64),
-        store.class_names,
-    )
-    if settings.space == "attributes" and not labels.names:
-        raise InputError(
-            f"clustering.space=attributes needs labels, and {data.name} has none: "
-            "use clustering.space=features."
-        )
-    return labels
 
 
 @dataclass(frozen=True)
@@ -46,49 +27,75 @@ class Points:
 
     Attributes:
         images_of: generated images as uint8, by number; ``None`` without generated images.
-        reduction: from vectors to points; ``None`` for ``space=attributes``.
-        network: the calibrated discriminator; ``None`` unless ``space=features``.
+        projection: from vectors to points; ``None`` for ``space=attributes``.
+        network: the calibrated discriminator; ``None`` unless its features are read.
+        start: the nearest frequent combination of labels (N,), the most frequent first, for k-means
+            to start from; ``None`` unless probes were fitted.
     """
 
     real: np.ndarray
     generated: np.ndarray
     images_of: RawImages | None = None
-    reduction: Reduction | None = None
+    projection: Reduction | LabelProbe | None = None
     network: nn.Module | None = None
+    start: np.ndarray | None = None
+
+    @property
+    def probe(self) -> LabelProbe | None:
+        """The probe whose probabilities were clustered, if any."""
+        return self.projection if isinstance(self.projection, LabelProbe) else None
 
 
 def read_points(
     settings: ClusterSettings,
     data: ImageDataModule,
     gan: GAN,
-    rows: np.ndarray,
-    labels: Labels,
+    selection: Selection,
     ranks: Ranks = ALONE,
 ) -> Points:
-    """Turn ``rows`` of ``data``, and images of the generator, into points.
+    """Turn the selected images of ``data``, and images of the generator, into points.
 
-    Every one of ``ranks`` must call it, and all get the same points.
+    Every one of ``ranks`` must call it, and all get the same points. Raises InputError where no
+    label differs between the images that probes are to be fitted to.
     """
-    if settings.space == "attributes":
+    if settings.clustered == "attributes":
         # A class is a category, not a quantity: one column per class.
-        return Points(labels.binary()[1].astype(np.float32), np.zeros((0, 1)))
+        return Points(selection.labels.binary()[1].astype(np.float32), np.zeros((0, 1)))
     real_images = partial(data.images, device=gan.device)
     network = None
-    if settings.space == "features":
+    if settings.reads_features:
         train_rows = data.subset("train", CALIBRATION_IMAGES, settings.seed)
         network = calibrated(gan.discriminator, real_images, train_rows)
-    read = reader(settings.space, network, settings.layers)
-    vectors = stream(read, real_images, rows, "Clustering", ranks)
-    reduction, real = reduce(vectors, len(rows), settings.components, seed=settings.seed)
+    read = reader("features" if network else "pixels", network, settings.layers)
+
+    def vectors(images_of: Images, rows: np.ndarray, title: str) -> Iterator[Tensor]:
+        return stream(read, images_of, rows, title, ranks)
+
+    rows = selection.rows
+    projection: Reduction | LabelProbe
+    start = None
+    if settings.clustered == "probe":
+        fitted = vectors(real_images, selection.fitted, "Fitting probes")
+        labels = selection.fitted_labels
+        probe, truth = fit_label_probe(fitted, labels, settings.kept, settings.seed)
+        chunks = vectors(real_images, rows, "Clustering")
+        probabilities = torch.cat([probe.probabilities(chunk.cpu()) for chunk in chunks])
+        projection = scaled = probe.scaled_by(probabilities)
+        real = probabilities / scaled.spread
+        combinations = frequent(truth.numpy())[: selection.k] / scaled.spread.numpy()
+        if len(combinations):
+            start = pairwise_distances_argmin(real.numpy(), combinations.astype(np.float32))
+    else:
+        chunks = vectors(real_images, rows, "Clustering")
+        projection, real = reduce(chunks, len(rows), settings.kept, seed=settings.seed)
     if not settings.generated:
-        return Points(real.numpy(), np.zeros((0, real.shape[1])), None, reduction, network)
+        return Points(real.numpy(), np.zeros((0, real.shape[1])), None, projection, network, start)
 
     generated_images = gan.images_of(settings.generated, mix_seed(settings.seed, CLUSTERING))
-    numbers = np.arange(settings.generated)
-    vectors = stream(read, generated_images, numbers, "Clustering generated images", ranks)
-    generated = torch.cat([reduction(chunk.cpu()) for chunk in vectors])
+    chunks = vectors(generated_images, np.arange(settings.generated), "Clustering generated images")
+    generated = torch.cat([projection(chunk.cpu()) for chunk in chunks])
 
     def images_of(numbers: np.ndarray) -> Tensor:
         return to_uint8(generated_images(numbers)).cpu()
 
-    return Points(real.numpy(), generated.numpy(), images_of, reduction, network)
+    return Points(real.numpy(), generated.numpy(), images_of, projection, network, start)

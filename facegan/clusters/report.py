@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from facegan.clusters.analysis import Analysis
 from facegan.clusters.kmeans import Clustering
+from facegan.clusters.probe import LabelProbe
 from facegan.clusters.scores import SIGNIFICANT, Association
 from facegan.features.stream import RawImages
 from facegan.files import write_csv
@@ -20,13 +22,14 @@ from facegan.pictures.sheets import captioned, grid, heading, side_by_side
 NEAREST, RANDOM, GENERATED = 6, 6, 4  # images per row of the sheet
 MAPPED = 600  # images in the map after each epoch, where it must be quick
 PANELS = 6  # of the map
-TABLE = list(Association.__dataclass_fields__)
+TABLE = ["name", *Association.__dataclass_fields__]  # columns of attributes.csv
+COMPARED = ["cluster", "name", "size", "share", "generated", "generated_share"]  # of clusters.csv
 
 
 def sheet(analysis: Analysis, real: RawImages, generated: RawImages | None = None) -> Image.Image:
     """A row per cluster: images nearest to its centroid, random ones, and generated ones.
 
-    The caption gives its number, its share of real (and of generated) images, and the most
+    The caption gives its number and name, its share of real (and of generated) images, and the most
     over-represented attributes with their lift. ``real``, ``generated``: images by number.
     """
     clusters, covered = analysis.clusters, analysis.coverage
@@ -35,10 +38,11 @@ def sheet(analysis: Analysis, real: RawImages, generated: RawImages | None = Non
         drawn = _by_cluster(generated, analysis.generated, clusters.k)
     captions = []
     for number, size in enumerate(clusters.sizes):
-        caption = f"{number}: {size / len(analysis.points):.1%}"
+        shares = f"real {size / len(analysis.points):.1%}"
         if drawn and covered is not None:
-            caption += f", generated {covered.generated[number]:.1%}"
-        captions.append("\n".join([caption, *analysis.typical(number)]))
+            shares += f", generated {covered.generated[number]:.1%}"
+        typical = ", ".join(analysis.typical(number))
+        captions.append("\n".join([analysis.title(number), shares, typical]).rstrip())
     return contact_sheet(analysis.points, clusters, captions, real, drawn)
 
 
@@ -88,7 +92,9 @@ def attribute_map(analysis: Analysis, layout: np.ndarray) -> Image.Image:
     The attributes are the chosen ones, or else those with the highest NMI.
     """
     count = len(layout)
-    panels = {"cluster": analysis.clusters.assignments[:count]}
+    digits = len(str(analysis.clusters.k - 1))  # spaces before a number: names are sorted
+    titles = [" " * (digits - len(str(i))) + analysis.title(i) for i in range(analysis.clusters.k)]
+    panels = {"cluster": np.array(titles)[analysis.clusters.assignments[:count]]}
     labels = analysis.labels
     by_nmi = sorted(labels.names, key=lambda name: -analysis.scores[f"nmi/{name}"])
     for name in (labels.names if labels.combined else by_nmi)[: PANELS - 1]:
@@ -97,21 +103,55 @@ def attribute_map(analysis: Analysis, layout: np.ndarray) -> Image.Image:
     return plots.scatter(layout, panels)
 
 
-def write_table(analysis: Analysis, path: Path) -> None:
-    """Write ``attributes.csv``: a row per cluster and attribute."""
-    write_csv(path, TABLE, (asdict(found) for found in analysis.associations))
+def write_tables(analysis: Analysis, directory: Path) -> None:
+    """``attributes.csv``: a row per cluster and attribute; ``clusters.csv``: a row per cluster."""
+    write_csv(directory / "attributes.csv", TABLE, attribute_rows(analysis))
+    write_csv(directory / "clusters.csv", COMPARED, compared_rows(analysis))
+
+
+def attribute_rows(analysis: Analysis) -> list[dict[str, Any]]:
+    """The rows of ``attributes.csv``, by column."""
+    return [
+        {"name": analysis.names[found.cluster], **asdict(found)} for found in analysis.associations
+    ]
+
+
+def compared_rows(analysis: Analysis) -> list[dict[str, Any]]:
+    """The rows of ``clusters.csv``, by column: a cluster's images, real and generated."""
+    count, covered = len(analysis.points), analysis.coverage
+    drawn = np.bincount(analysis.generated, minlength=analysis.clusters.k)
+    return [
+        {
+            "cluster": number,
+            "name": analysis.names[number],
+            "size": int(size),
+            "share": size / count,
+            "generated": int(drawn[number]) if covered else None,
+            "generated_share": covered.generated[number] if covered else None,
+        }
+        for number, size in enumerate(analysis.clusters.sizes)
+    ]
 
 
 def write_assignments(
-    names: Sequence[str], points: np.ndarray, clusters: Clustering, path: Path
+    names: Sequence[str],
+    points: np.ndarray,
+    clusters: Clustering,
+    path: Path,
+    probe: LabelProbe | None = None,
 ) -> None:
-    """Write the cluster of each image ``name`` and the distance of its point to the centroid."""
-    found = zip(names, clusters.assignments, clusters.distances(points), strict=True)
-    rows = [
-        {"name": name, "cluster": int(number), "distance": f"{distance:.4f}"}
-        for name, number, distance in sorted(found)
-    ]
-    write_csv(path, ["name", "cluster", "distance"], rows)
+    """Write the cluster of each image ``name`` and the distance of its point to the centroid.
+
+    With the ``probe`` that the points (N, heads) are of: also the probability of each of its heads.
+    """
+    columns = ["name", "cluster", "distance", *(probe.heads if probe else ())]
+    rows = []
+    for i, distance in enumerate(clusters.distances(points)):
+        row = [names[i], int(clusters.assignments[i]), f"{distance:.4f}"]
+        if probe:
+            row += [f"{value:.4f}" for value in points[i] * probe.spread.numpy()]
+        rows.append(dict(zip(columns, row, strict=True)))
+    write_csv(path, columns, sorted(rows, key=lambda row: str(row["name"])))
 
 
 def unvisited(analysis: Analysis) -> str:
@@ -119,11 +159,11 @@ def unvisited(analysis: Analysis) -> str:
     assert analysis.coverage is not None
     real, numbers = analysis.coverage.real, analysis.coverage.unvisited
     largest = max(numbers, key=lambda number: real[number])
-    typical = ", ".join(analysis.typical(largest))
+    name = analysis.names[largest] or ", ".join(analysis.typical(largest))
     return (
         f"No generated image falls into {len(numbers)} of {analysis.clusters.k} clusters, "
-        f"{real[numbers].sum():.0%} of the real images; the largest of them is cluster {largest}"
-        f"{f' ({typical})' if typical else ''}: mode collapse?"
+        f"{real[numbers].sum():.1%} of the real images; the largest of them is cluster {largest}"
+        f"{f' ({name})' if name else ''}: mode collapse?"
     )
 
 
@@ -136,17 +176,20 @@ def text(analysis: Analysis, title: str) -> str:
         "",
         f"{title}; silhouette {scores['silhouette']:.3f}.",
         "",
-        f"| cluster | images | share |{' generated |' if covered else ''} typical (lift) |",
-        f"|---:|---:|---:|{'---:|' if covered else ''}---|",
+        f"| cluster | name | images | share |{' generated |' if covered else ''} typical (lift) |",
+        f"|---:|---|---:|---:|{'---:|' if covered else ''}---|",
     ]
     for number, size in enumerate(clusters.sizes):
         share = f" {covered.generated[number]:.1%} |" if covered else ""
         typical = ", ".join(analysis.typical(number))
-        lines.append(f"| {number} | {size:,} | {size / count:.1%} |{share} {typical} |")
+        name = analysis.names[number]
+        lines.append(f"| {number} | {name} | {size:,} | {size / count:.1%} |{share} {typical} |")
     if analysis.associations:
         lines += [
             "",
             f"Typical: over-represented at a false discovery rate of {SIGNIFICANT:.0%}.",
+            "",
+            f"Agreement with the labels of {analysis.images}:",
             "",
             "| label | NMI | ARI | purity |",
             "|---|---:|---:|---:|",

@@ -2,7 +2,7 @@
 
 import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from facegan.clusters import report
 from facegan.clusters.analysis import Analysis
 from facegan.clusters.kmeans import Clustering, assigned
 from facegan.clusters.points import Points
+from facegan.clusters.probe import LabelProbe
 from facegan.clusters.settings import ClusterSettings
 from facegan.data.module import ImageDataModule
 from facegan.errors import InputError
@@ -39,20 +40,22 @@ class SavedClusters:
     Attributes:
         centroids: (k, c).
         sizes: (k,) images per cluster.
+        names: (k,) of the clusters.
         typical: (k,) typical attributes of each cluster, one per line.
-        space, layers: of :class:`ClusterSettings`.
-        reduction: from vectors to points; ``None`` for ``space=attributes``.
-        buffers: of the calibrated D, by name; empty unless ``space=features``.
+        space, layers: of :class:`ClusterSettings`; ``auto`` is decided.
+        projection: from vectors to points; ``None`` for ``space=attributes``.
+        buffers: of the calibrated D, by name; empty unless its features were read.
         images_seen: by D.
         network: :func:`weights_key` of D; ``None`` in files of versions that did not save it.
     """
 
     centroids: np.ndarray
     sizes: np.ndarray
+    names: np.ndarray
     typical: np.ndarray
     space: str
     layers: list[int] | None
-    reduction: Reduction | None
+    projection: Reduction | LabelProbe | None
     buffers: dict[str, np.ndarray]
     images_seen: int
     network: str | None
@@ -62,7 +65,7 @@ class SavedClusters:
 
         Raises InputError if the features are of other weights than those of ``gan``.
         """
-        if self.space != "features":
+        if self.space not in ("features", "probe"):
             return reader(self.space)
         other = InputError(
             "The weights of this discriminator are not those whose features were clustered: "
@@ -93,14 +96,15 @@ def save(
     arrays: dict[str, Any] = {
         "centroids": clusters.centroids,
         "sizes": clusters.sizes,
+        "names": np.array(analysis.names),
         "typical": np.array(typical),
-        "space": np.array(settings.space),
+        "space": np.array(settings.clustered),
         "layers": np.array(settings.layers or [], np.int64),
         "images_seen": np.array(gan.images_seen),
         "network": np.array(weights_key(gan.discriminator)),
     }
-    if points.reduction is not None:
-        arrays |= {"mean": points.reduction.mean, "matrix": points.reduction.matrix}
+    if points.projection is not None:
+        arrays |= {name: np.asarray(value) for name, value in vars(points.projection).items()}
     if points.network is not None:
         arrays |= {f"{_BUFFERS}{k}": value for k, value in statistics(points.network).items()}
     with replacing(directory / FILE) as part, part.open("wb") as file:
@@ -119,17 +123,14 @@ def load(directory: Path) -> SavedClusters:
         # Opened here: of a damaged file np.load forgets to close what it opens.
         with path.open("rb") as file, np.load(file) as saved:
             arrays = dict(saved)
-        reduction = None
-        if "matrix" in arrays:
-            mean, matrix = (torch.from_numpy(arrays[name]) for name in ("mean", "matrix"))
-            reduction = Reduction(mean, matrix)
         return SavedClusters(
             centroids=arrays["centroids"],
             sizes=arrays["sizes"],
+            names=arrays.get("names", np.full(len(arrays["sizes"]), "")),
             typical=arrays["typical"],
             space=str(arrays["space"]),
             layers=arrays["layers"].tolist() or None,
-            reduction=reduction,
+            projection=_projection(arrays),
             buffers={
                 name.removeprefix(_BUFFERS): value
                 for name, value in arrays.items()
@@ -144,6 +145,18 @@ def load(directory: Path) -> SavedClusters:
         ) from error
 
 
+def _projection(arrays: Mapping[str, np.ndarray]) -> Reduction | LabelProbe | None:
+    if "matrix" in arrays:
+        return Reduction(*(torch.from_numpy(arrays[name]) for name in ("mean", "matrix")))
+    if "weight" not in arrays:
+        return None
+    mean, weight, bias, spread = (
+        torch.from_numpy(arrays[name]) for name in ("mean", "weight", "bias", "spread")
+    )
+    heads, widths = tuple(arrays["heads"].tolist()), tuple(arrays["widths"].tolist())
+    return LabelProbe(mean, weight, bias, spread, heads, widths)
+
+
 def assign(
     gan: GAN, pictures: ImageDataModule, directory: Path, layers: Sequence[int] | None = None
 ) -> Clustering:
@@ -154,7 +167,8 @@ def assign(
     InputError if the clusters are of other layers; ``None``: whichever they are of.
     """
     saved = load(directory)
-    if saved.reduction is None:
+    project, rows = saved.projection, np.arange(len(pictures.store))
+    if project is None:
         raise InputError(
             f"The clusters in {directory} are of the attributes: pictures without labels cannot be "
             "assigned."
@@ -166,20 +180,23 @@ def assign(
         )
     read = saved.reader(gan)
     expect_writable(directory)
-    reduction, rows = saved.reduction, np.arange(len(pictures.store))
     images_of = partial(pictures.images, device=gan.device)
-    points = read_all(lambda x: reduction(read(x).cpu()), images_of, rows, "Assigning").numpy()
+    points = read_all(lambda x: project(read(x).cpu()), images_of, rows, "Assigning").numpy()
 
     clusters = assigned(points, saved.centroids)
-    report.write_assignments(pictures.store.names, points, clusters, directory / "predictions.csv")
-    typical = [str(lines).splitlines() for lines in saved.typical]
-    heads = [f"{number}: {size:,} pictures" for number, size in enumerate(clusters.sizes)]
-    captions = ["\n".join([head, *lines]) for head, lines in zip(heads, typical, strict=True)]
+    probe = project if isinstance(project, LabelProbe) else None
+    path = directory / "predictions.csv"
+    report.write_assignments(pictures.store.names, points, clusters, path, probe)
+    captions = []
+    for number, size in enumerate(clusters.sizes):
+        title = f"{number}: {saved.names[number]}" if saved.names[number] else str(number)
+        typical = ", ".join(str(saved.typical[number]).splitlines())
+        captions.append("\n".join([title, f"{size:,} pictures", typical]).rstrip())
     sheet = report.contact_sheet(points, clusters, captions, pictures.raw_images)
     save_png(sheet, directory / "predictions.png")
-    for head, lines in zip(heads, typical, strict=True):
-        log.info("; ".join([head, *([", ".join(lines)] if lines else [])]))
-    log.info("%s pictures assigned: %s", f"{len(rows):,}", directory / "predictions.csv")
+    for caption in captions:
+        log.info("; ".join(caption.splitlines()))
+    log.info("%s pictures assigned: %s", f"{len(rows):,}", path)
     return clusters
 
 

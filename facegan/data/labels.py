@@ -37,7 +37,7 @@ class Labels:
         names, columns = [], []
         for i, name in enumerate(self.names):
             values = self.values[:, i]
-            if name not in self.class_names and values.max(initial=0) <= 1:
+            if self.is_binary(name):
                 names.append(name)
                 columns.append(values == 1)
                 continue
@@ -46,6 +46,11 @@ class Labels:
                 columns.append(values == value)
         count = len(self.values)
         return names, np.stack(columns, 1) if columns else np.zeros((count, 0), bool)
+
+    def is_binary(self, name: str) -> bool:
+        """Whether a label is 0 or 1, not one of several classes."""
+        values = self.values[:, list(self.names).index(name)]
+        return name not in self.class_names and values.max(initial=0) <= 1
 
     def meaning(self, name: str, value: int) -> str:
         """The name of a column's value."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from facegan.errors import InputError
 
 FIT_ROWS = 4096  # 250 MB of DCGAN's 15,360 features at 64 px
+EXACT_BELOW = 8  # vectors per component: with more of them, the randomised way is faster
+SMALLEST = 1e-3  # singular value to keep, as a part of the largest: float32 cannot tell less
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ def fit_reduction(
 
     Returns the reduction and the points (N, c) of these vectors. c is at most ``components``:
     only directions in which the vectors vary are kept (if all vectors are equal: one, with every
-    point at 0). ``whiten``: each component has variance 1. Randomised (Halko et al. 2011) and
-    reproducible; the global random state does not change.
+    point at 0). ``whiten``: each component has variance 1. Randomised (Halko et al. 2011) where
+    few components of many vectors are wanted; reproducible, and the global random state does not
+    change.
 
     Raises InputError if a vector is not finite.
     """
@@ -49,18 +53,31 @@ def fit_reduction(
     scale = torch.where(alive, 1 / deviation.clamp_min(1e-12), 0.0)
     vectors *= scale
     rank = max(1, min(components, count - 1, size))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        extra = min(rank + 10, count, size)  # directions more than needed make these accurate
-        _, singular, directions = torch.svd_lowrank(vectors, q=extra, niter=3)
-    singular, directions = singular[:rank], directions[:, :rank]
-    kept = singular > 1e-4 * singular[0]
+    decompose = _exact if count <= EXACT_BELOW * rank else partial(_randomised, seed=seed)
+    singular, directions = decompose(vectors, rank)
+    kept = singular > SMALLEST * singular[0]
     if not kept.any() or not alive.any():
         return Reduction(mean, torch.zeros(size, 1)), torch.zeros(count, 1)
     singular, directions = singular[kept], directions[:, kept]
     if whiten:
         directions = directions * (max(1, count - 1) ** 0.5 / singular)
     return Reduction(mean, scale[:, None] * directions), vectors @ directions
+
+
+def _randomised(vectors: Tensor, rank: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The largest singular values (rank,) of (N, d) vectors, and their directions (d, rank)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        extra = min(rank + 10, *vectors.shape)  # directions more than needed make these accurate
+        _, singular, directions = torch.svd_lowrank(vectors, q=extra, niter=3)
+    return singular[:rank], directions[:, :rank]
+
+
+def _exact(vectors: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The same from the N x N products of the vectors, faster where directions are many."""
+    squared, left = torch.linalg.eigh(vectors @ vectors.T)
+    singular, left = squared[-rank:].flip(0).clamp_min(0).sqrt(), left[:, -rank:].flip(1)
+    return singular, vectors.T @ (left / singular.clamp_min(1e-12))
 
 
 def reduce(

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from facegan.data.module import ImageDataModule
 from facegan.devices import usable_device
 from facegan.features.classifier import Classifier
+from facegan.features.linear import fit_probe
 from facegan.features.reading import calibrated, reader
 from facegan.features.reduction import FIT_ROWS, reduce
 from facegan.features.stream import read_all, stream
 from facegan.gan.gan import GAN
 from facegan.probes import report
-from facegan.probes.linear import fit_probe
 from facegan.probes.network import label_network, seeded
 from facegan.probes.scores import Scores, majority, score
 from facegan.probes.settings import NetworkSettings, ProbeSettings

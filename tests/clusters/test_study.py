@@ -73,23 +73,61 @@ def test_the_sheet_has_a_row_of_images_per_cluster(gan: GAN, data: Synthetic, tm
         assert body[row * number : row * number + row // 2, -row * GENERATED :].std() > 10
 
 
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """Ninety noisy squares in three colours, each in a folder of its name."""
+    root = tmp_path_factory.mktemp("colours")
+    rng = np.random.default_rng(0)
+    for name, colour in {"blue": (0, 0, 200), "green": (0, 200, 0), "red": (200, 0, 0)}.items():
+        (root / "pictures" / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = np.clip(colour + rng.normal(0, 10, (16, 16, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / "pictures" / name / f"{number}.png")
+    return Folder(root=str(root / "pictures"), data_dir=str(root), image_size=16)
+
+
+def test_classes_are_found_again_in_images_that_the_probe_has_not_seen(
+    gan: GAN, colours: Folder, tmp_path: Path
+):
+    chosen = ClusterSettings(attributes=["class"], n=None, split="train", generated=20)
+    found = study(gan, colours, chosen, tmp_path)
+    assert found.scores["nmi/class"] == found.scores["ari/class"] == pytest.approx(1)
+    assert sorted(found.names) == ["class blue", "class green", "class red"]
+    rows = read_csv(tmp_path / "assignments.csv")
+    for row in rows:
+        colour = row["name"].split("/")[0]
+        assert found.names[int(row["cluster"])] == f"class {colour}"
+        heads = {name: float(row[f"class={name}"]) for name in ("blue", "green", "red")}
+        assert max(heads, key=heads.__getitem__) == colour
+        assert sum(heads.values()) == pytest.approx(1, abs=1e-3)
+    compared = read_csv(tmp_path / "clusters.csv")
+    assert [row["name"] for row in compared] == found.names
+    assert sum(int(row["generated"]) for row in compared) == 20
+    assert f"none of the {len(rows)} that the probes were fitted to" in found.images
+    assert found.images in (tmp_path / "report.md").read_text()
+
+
 def test_two_studies_of_the_same_network_agree(gan: GAN, data: Synthetic, tmp_path: Path):
     first, second = (study(gan, data, settings(), tmp_path / name) for name in "ab")
     assert first.scores == second.scores
     assert (tmp_path / "a" / "sheet.png").read_bytes() == (tmp_path / "b/sheet.png").read_bytes()
 
 
-@pytest.mark.parametrize("space", ["features", "pixels"])
+@pytest.mark.parametrize("space", ["features", "pixels", "probe"])
 def test_pictures_that_were_clustered_are_assigned_to_their_clusters(
     gan: GAN, data: Synthetic, pictures: Folder, tmp_path: Path, space: str
 ):
-    study(gan, data, settings(space=space, n=None), tmp_path)
+    study(gan, data, settings(space=space, n=None, split="train"), tmp_path)
     expected = {row["name"]: row for row in read_csv(tmp_path / "assignments.csv")}
     found = saved.assign(gan, pictures, tmp_path)
     rows = {row["name"].removesuffix(".png"): row for row in read_csv(tmp_path / "predictions.csv")}
     both = rows.keys() & expected.keys()
-    assert len(both) >= 5  # the others are in val and test
+    assert len(both) >= 3  # the others are in val and test, or probes were fitted to them
     for name in both:
+        if space == "probe":
+            for head in ("Smiling", "Male"):
+                same = pytest.approx(float(expected[name][head]), abs=1e-3)
+                assert float(rows[name][head]) == same
         assert rows[name]["cluster"] == expected[name]["cluster"]
         distance = float(expected[name]["distance"])
         assert float(rows[name]["distance"]) == pytest.approx(distance, abs=1e-3)
@@ -99,10 +137,11 @@ def test_pictures_that_were_clustered_are_assigned_to_their_clusters(
     assert not list(tmp_path.glob("predictions.*"))  # they belonged to the clusters replaced
 
 
+@pytest.mark.parametrize("space", ["features", "probe"])
 def test_another_network_after_as_many_images_is_recognised(
-    gan: GAN, data: Synthetic, pictures: Folder, tmp_path: Path
+    gan: GAN, data: Synthetic, pictures: Folder, tmp_path: Path, space: str
 ):
-    study(gan, data, settings(), tmp_path)
+    study(gan, data, settings(space=space), tmp_path)
     other = small_gan(seed=1)
     assert other.images_seen == gan.images_seen
     with pytest.raises(InputError, match="weights of this discriminator are not those"):

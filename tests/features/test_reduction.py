@@ -15,8 +15,9 @@ def vectors(count: int = 200, size: int = 30) -> Tensor:
     return torch.tensor(mixed + 0.01 * rng.normal(size=(count, size)), dtype=torch.float32)
 
 
-def test_points_are_white_and_agree_with_scikit_learn():
-    data = vectors()
+@pytest.mark.parametrize("count", [30, 200])  # exact, and randomised
+def test_points_are_white_and_agree_with_scikit_learn(count: int):
+    data = vectors(count)
     reduction, points = fit_reduction(data.clone(), 4)
     assert torch.allclose(torch.cov(points.T), torch.eye(4), atol=1e-3)
     expected = PCA(4, whiten=True).fit_transform(StandardScaler().fit_transform(data.numpy()))

@@ -12,7 +12,8 @@ from PIL import Image
 from facegan.clusters import report as cluster_report
 from facegan.clusters.analysis import Analysis, analyse
 from facegan.clusters.map import embed
-from facegan.clusters.points import Points, chosen_labels, read_points
+from facegan.clusters.points import Points, read_points
+from facegan.clusters.selection import select
 from facegan.clusters.settings import ClusterSettings
 from facegan.features.reading import reader
 from facegan.features.stream import Ranks
@@ -34,7 +35,8 @@ class Clusters(Measurement):
 
     * ``epoch_NNN.png``: a row of faces per cluster;
     * ``map_NNN.png``: 600 of the images, coloured by cluster and by attribute;
-    * ``attributes.csv``: how common each attribute is in each cluster;
+    * ``attributes.csv``: how common each attribute is in each cluster, and ``clusters.csv``: its
+      name, and its share of real and of generated images, both of the latest measurement;
     * ``metrics.csv``, and ``curves.png`` at the end.
     """
 
@@ -49,11 +51,11 @@ class Clusters(Measurement):
         """Choose images, labels and layers; raises InputError where they do not fit the data."""
         settings = self.settings
         data = trainer.datamodule  # type: ignore[attr-defined]
-        self._rows = data.subset(settings.split, settings.n, settings.seed)
-        self._labels = chosen_labels(data, self._rows, settings)
-        digest = hashlib.sha256(str(data.store.path.name).encode() + self._rows.tobytes()).digest()
+        self._selection = select(data, settings)
+        rows = self._selection.rows
+        digest = hashlib.sha256(str(data.store.path.name).encode() + rows.tobytes()).digest()
         self._images = np.frombuffer(digest, np.uint8).copy()  # identifies the chosen images
-        if settings.space == "features":
+        if settings.reads_features:
             reader("features", pl_module.discriminator, settings.layers)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -72,11 +74,16 @@ class Clusters(Measurement):
 
     def read(self, trainer: pl.Trainer, module: Any, ranks: Ranks) -> Points:
         data = trainer.datamodule  # type: ignore[attr-defined]
-        return read_points(self.settings, data, module, self._rows, self._labels, ranks)
+        return read_points(self.settings, data, module, self._selection, ranks)
 
     def score(self, trainer: pl.Trainer, module: Any, epoch: int, found: Points) -> tuple[Row, Row]:
         result = analyse(
-            found.real, self._labels, self.settings, self._assignments, found.generated
+            found.real,
+            self._selection,
+            self.settings.seed,
+            self._assignments,
+            found.generated,
+            found.start,
         )
         self._assignments = result.clusters.assignments
         self._write(trainer, result, found, epoch, module.images_seen)
@@ -88,18 +95,24 @@ class Clusters(Measurement):
         self, trainer: pl.Trainer, result: Analysis, points: Points, epoch: int, seen: int
     ) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
+        rows = self._selection.rows
         sheet = cluster_report.sheet(
-            result, lambda numbers: data.raw_images(self._rows[numbers]), points.images_of
+            result, lambda numbers: data.raw_images(rows[numbers]), points.images_of
         )
         self._map = embed(result.points[: cluster_report.MAPPED], self.settings.seed, self._map)
         layout = cluster_report.attribute_map(result, self._map)
         save_png(sheet, self.directory / f"epoch_{epoch:03d}.png")
         save_png(layout, self.directory / f"map_{epoch:03d}.png")
-        cluster_report.write_table(result, self.directory / "attributes.csv")
+        cluster_report.write_tables(result, self.directory)
         log_picture(trainer.loggers, "clusters/sheet", sheet, seen)
         log_picture(trainer.loggers, "clusters/map", layout, seen)
-        rows = [list(vars(found).values()) for found in result.associations]
-        log_table(trainer.loggers, "clusters/attributes", cluster_report.TABLE, rows, seen)
+        tables = {
+            "clusters/attributes": (cluster_report.TABLE, cluster_report.attribute_rows(result)),
+            "clusters/generated": (cluster_report.COMPARED, cluster_report.compared_rows(result)),
+        }
+        for key, (columns, found) in tables.items():
+            values = [list(row.values()) for row in found]
+            log_table(trainer.loggers, key, columns, values, seen)
 
     def curves(self, rows: list[dict[str, str]]) -> Image.Image:
         """Agreement with the labels, and the other scores, over images seen."""
@@ -115,6 +128,7 @@ class Clusters(Measurement):
         highest = sorted(agreement, key=lambda name: -np.nan_to_num(agreement[name][-1]))
         if len(agreement) > CURVES:
             agreement = {name: agreement[name] for name in highest[:CURVES]}
-        panels = {"NMI with the labels": agreement} if agreement else {}
+        images = "held-out labels" if len(self._selection.fitted) else "labels"
+        panels = {f"NMI with the {images}": agreement} if agreement else {}
         panels["clusters"] = series("silhouette") | series("stability") | series("js")
         return plots.curves([float(row["step"]) for row in rows], panels)

@@ -49,6 +49,29 @@ def test_every_epoch_leaves_its_sheet_map_and_numbers(train: Train, tmp_path: Pa
     assert {"Smiling", "Eyeglasses"} <= {row["attribute"] for row in table}
 
 
+def test_chosen_attributes_are_clustered_by_probes_after_every_epoch(train: Train, tmp_path: Path):
+    chosen = ["clustering.attributes=[Smiling,Male]", "clustering.split=train"]
+    status, output = train(*SMALL[1:], *chosen)
+    assert status == 0, output
+    clusters = tmp_path / "run" / "clusters"
+    assert {0, 1, 2} <= series_in(clusters / "map_002.png")
+    assert series_in(clusters / "curves.png")
+    assert pixels(clusters / "epoch_002.png").std() > 30
+    written = read_csv(clusters / "metrics.csv")
+    assert [row["epoch"] for row in written] == ["0", "1", "2"]
+    for row in written:
+        assert 0 <= float(row["nmi/combination"]) <= 1
+        assert sum(float(row[f"share/{number}"]) for number in range(4)) == pytest.approx(1)
+    compared = read_csv(clusters / "clusters.csv")
+    assert [int(row["cluster"]) for row in compared] == [0, 1, 2, 3]
+    assert sum(int(row["size"]) for row in compared) == 20  # the probes were fitted to the others
+    assert sum(int(row["generated"]) for row in compared) == 20
+    names = {row["cluster"]: row["name"] for row in compared}
+    assert any(set(name.split(", ")) & {"Male", "not Male"} for name in names.values())
+    for row in read_csv(clusters / "attributes.csv"):
+        assert row["name"] == names[row["cluster"]]
+
+
 @pytest.mark.slow
 def test_clustering_does_not_change_the_training(train: Train, tmp_path: Path):
     train("callbacks=[checkpoints]", f"hydra.run.dir={tmp_path}/off")
@@ -87,7 +110,7 @@ def test_clusters_of_other_images_are_not_a_warm_start(train: Train, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", ["attributes", "pixels"])
+@pytest.mark.parametrize("space", ["attributes", "pixels", "features"])
 def test_other_spaces(train: Train, tmp_path: Path, space: str):
     chosen = "clustering.attributes=[Smiling,Male]"
     status, output = train(*SMALL, f"clustering.space={space}", chosen, "trainer.max_epochs=1")
@@ -95,7 +118,7 @@ def test_other_spaces(train: Train, tmp_path: Path, space: str):
     last = read_csv(tmp_path / "run" / "clusters" / "metrics.csv")[-1]
     named = {name.removeprefix("nmi/") for name in last if name.startswith("nmi/")}
     assert named == {"Smiling", "Male", "combination", "mean"}
-    assert ("js" in last) == (space == "pixels")
+    assert ("js" in last) == (space != "attributes")
     if space == "attributes":  # k-means on two binary columns has four answers at the most
         assert float(last["nmi/combination"]) > 0.8
 
@@ -106,7 +129,7 @@ def test_other_spaces(train: Train, tmp_path: Path, space: str):
         ("clustering.attributes=[Smilling]", "no Smilling; they have: "),
         ("clustering.layers=[9]", "numbered 1 (at the image) to 2"),
         ("clustering.k=0", "clustering.k must be a whole number of at least 1"),
-        ("clustering.space=colours", "clustering.space must be one of features"),
+        ("clustering.space=colours", "clustering.space must be one of auto, probe"),
         ("callbacks.clusters.every_n_epochs=0", "every_n_epochs must be a whole number"),
     ],
 )

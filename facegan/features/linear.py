@@ -70,6 +70,16 @@ def fit_probe(
     return Probe(kept[0], kept[1], scale, kept[2])
 
 
+def refit(probe: Probe, points: Tensor, targets: Tensor) -> Probe:
+    """A logistic ``probe`` with the same penalties, fitted to ``points`` (N, c) from where it is.
+
+    For the images that its penalties were chosen on, too: :func:`fit_probe` does not fit to them.
+    """
+    weight, bias = (part.clone().requires_grad_() for part in (probe.weight, probe.bias))
+    _minimise(weight, bias, points / probe.scale, targets, "logistic", probe.penalty)
+    return Probe(weight.detach(), bias.detach(), probe.scale, probe.penalty)
+
+
 def _encoded(targets: Tensor, kind: str, heads: int) -> Tensor:
     """Targets as the loss takes them: an SVM's classes become one column each."""
     if targets.ndim == 1 and kind == "svm":
@@ -88,17 +98,18 @@ def _losses(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
 
 
 def _minimise(
-    weight: Tensor, bias: Tensor, x: Tensor, y: Tensor, kind: str, penalty: float
+    weight: Tensor, bias: Tensor, x: Tensor, y: Tensor, kind: str, penalty: float | Tensor
 ) -> None:
+    """Minimise in place; ``penalty``: of all heads, or of each (heads,)."""
+    penalties = torch.as_tensor(penalty).expand(len(weight))
     solver = torch.optim.LBFGS(
         [weight, bias], max_iter=MAX_ITERATIONS, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
     )
 
     def closure() -> Tensor:
         solver.zero_grad()
-        loss = (
-            _losses(F.linear(x, weight, bias), y, kind).sum() + penalty / 2 * weight.square().sum()
-        )
+        loss = _losses(F.linear(x, weight, bias), y, kind).sum()
+        loss = loss + (penalties / 2 * weight.square().sum(1)).sum()
         loss.backward()
         return loss
 

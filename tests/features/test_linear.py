@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from facegan.errors import InputError
-from facegan.probes import linear
+from facegan.features import linear
 
 
 def attributes(n: int = 600, heads: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
