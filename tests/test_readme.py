@@ -92,7 +92,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (directory / "pictures" / f"{number}.jpg").write_bytes(jpeg(number, (40, 40)))
     data = ["dataset=celeba", f"dataset.root={directory / 'celeba'}"]
     finished = [*data, *SMALL_TRAINING, "trainer.max_epochs=1", "hydra.run.dir=run"]
-    run_main(import_module("facegan.train"), *finished, at=directory)
+    train = import_module("facegan.train")
+    run_main(train, *finished, at=directory)
+    conditions = ["condition=attributes", "condition.names=[Smiling,Eyeglasses]", "hydra.run.dir=obeying"]
+    run_main(train, *finished, *conditions, at=directory)
     for number in range(2):
         job(directory / "sweep", number, [f"seed={number}"], objective=0.5)
     classify = ["ckpt=run", "classify.probe=cnn", "cnn.max_epochs=1"]
@@ -120,9 +123,10 @@ def tiny(line: str, world: Path) -> tuple[tuple[str, ...], str, list[str]]:
     if before.startswith("torchrun"):
         program = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     data = world / ("celeba" if "celeba" in line else "pictures")
+    run = world / ("obeying" if "condition." in line or "adherence" in line else "run")
     arguments = [
         argument.replace("DIR", str(data))
-        .replace("RUN", str(world / "run"))
+        .replace("RUN", str(run))
         .replace("runs/mnist/sweep_TIME", str(world / "sweep"))
         .replace("trainer=gpu", "trainer=cpu")
         for argument in arguments
