@@ -94,8 +94,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finished = [*data, *SMALL_TRAINING, "trainer.max_epochs=1", "hydra.run.dir=run"]
     train = import_module("facegan.train")
     run_main(train, *finished, at=directory)
-    conditions = ["condition=attributes", "condition.names=[Smiling,Eyeglasses]", "hydra.run.dir=obeying"]
-    run_main(train, *finished, *conditions, at=directory)
+    obeying = ["condition=attributes", "condition.names=[Smiling,Eyeglasses]"]
+    run_main(train, *finished, *obeying, "hydra.run.dir=obeying", at=directory)
     for number in range(2):
         job(directory / "sweep", number, [f"seed={number}"], objective=0.5)
     classify = ["ckpt=run", "classify.probe=cnn", "cnn.max_epochs=1"]

@@ -64,7 +64,7 @@ def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image
         for number, group in enumerate(shown):
             colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"
             marker = "o" if number < 10 else "x"
-            name = textwrap.fill(textwrap.shorten(_printable(group), 40, placeholder=" …"), 20)
+            name = textwrap.fill(textwrap.shorten(_printable(group), 40, placeholder=" …"), 14)
             axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker, label=name)
         axis.set_title(_printable(title), fontsize=10)
         axis.legend(fontsize=6, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
