@@ -55,8 +55,7 @@ def read_points(
 ) -> Points:
     """Turn the selected images of ``data``, and images of the generator, into points.
 
-    Every one of ``ranks`` must call it, and all get the same points. Raises InputError where no
-    label differs between the images that probes are to be fitted to.
+    Every one of ``ranks`` must call it, and all get the same points.
     """
     if settings.clustered == "attributes":
         # A class is a category, not a quantity: one column per class.
