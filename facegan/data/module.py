@@ -120,10 +120,6 @@ class ImageDataModule(pl.LightningDataModule):
         """The data whose grey images are the channels of these; ``None``: there are no such."""
         return None
 
-    def packed(self) -> Path | None:
-        """The store these data are known to be packed in, without looking at the source."""
-        return Index(self.data_dir, self.content()).store
-
     def root(self, default: str) -> Path:
         """``dataset.root``; where it is null, the folder ``default`` in ``data_dir``."""
         return Path(self.settings.root or Path(self.data_dir, default)).expanduser()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from facegan.errors import InputError
-from facegan.features.extractors import Extractor, Output
+from facegan.features.extractors import Extractor, Output, StackedNetwork
 from facegan.quality import scores
 from facegan.quality.metrics.adherence import Asked
 from facegan.quality.metrics.frechet import expect_nonsingular
@@ -62,6 +62,15 @@ def check_counts(settings: QualitySettings, real: int, held_out: int) -> None:
         )
 
 
+def check_stacked(settings: QualitySettings, stacked: bool) -> None:
+    """Raise InputError where modes cannot be counted, since the data are not ``stacked``."""
+    if "modes" in settings.metrics and not stacked:
+        raise InputError(
+            "modes are those of Stacked MNIST, and these data are not stacked: train with "
+            "dataset=mnist dataset.stacked=true, or leave modes out."
+        )
+
+
 def check_extractor(
     settings: QualitySettings, extractor: Extractor, one: Tensor, real: int
 ) -> None:
@@ -80,9 +89,16 @@ def check_extractor(
             f"The Inception Score needs a network that predicts classes, not {extractor.name}: "
             f"set {kind}=inception, or cnn on data whose label is one of many, like mnist."
         )
+    stacked = isinstance(extractor, StackedNetwork)
+    if "modes" in metrics and not stacked:
+        raise InputError(
+            f"modes are counted by a network that reads a single digit, not by {extractor.name} of "
+            f"whole images: set {kind}=cnn, and no weights but those of such a network."
+        )
     for metric in ("prevalence", "adherence"):
         if metric in metrics and not extractor.labels:
-            raise InputError(f"{metric} needs a network that predicts labels: set {kind}=cnn.")
+            remedy = "leave it out on stacked data" if stacked else f"set {kind}=cnn"
+            raise InputError(f"{metric} needs a network that predicts labels: {remedy}.")
 
 
 def check_asked(settings: QualitySettings, extractor: Extractor, asked: Asked | None) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,19 +11,27 @@ from torch import Tensor
 from facegan.data.module import ImageDataModule
 from facegan.devices import usable_device
 from facegan.errors import InputError
-from facegan.features.extractors import Extractor, Output, find_label_network, load_extractor
+from facegan.features.extractors import (
+    Extractor,
+    LabelNetwork,
+    Output,
+    StackedNetwork,
+    find_label_network,
+    load_extractor,
+)
 from facegan.features.stream import BATCH, Images, Ranks, read_all
 from facegan.quality import measuring
 from facegan.quality.cache import VectorCache
 from facegan.quality.metrics.adherence import Asked
 from facegan.quality.metrics.memorization import HELD_OUT, memorization
-from facegan.quality.names import PIXEL_METRICS, name_of
+from facegan.quality.names import PIXEL_METRICS, SELF_CONTAINED, name_of
 from facegan.quality.scores import (
     AdherenceScore,
     QualityResult,
     QualityScore,
     adherence_score,
     copies_score,
+    modes_scores,
 )
 from facegan.quality.settings import QualitySettings
 
@@ -71,6 +80,8 @@ class ReferenceSet:
         self.rows = data.subset(settings.split, settings.real, settings.seed)
         self._held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])
         measuring.check_counts(settings, len(self.rows), len(self._held_out))
+        self._unstacked = data.unstacked()
+        measuring.check_stacked(settings, self._unstacked is not None)
         self.extractor = self._load_extractor()
         one = data.images(self.rows[:1], self.device)
         measuring.check_extractor(settings, self.extractor, one, len(self.rows))
@@ -98,7 +109,7 @@ class ReferenceSet:
         read = partial(self._read, ranks=ranks, quiet=quiet)
         generated = self.extractor.unpack(read(images_of, numbers, "Generated images"))
         real = held_out = None
-        if chosen - {"new", "adherence"}:
+        if chosen - SELF_CONTAINED:
             real = self._read_real(self.rows, self.settings.split, ranks, quiet)
         if "adherence" in chosen:
             held_out = self._read_real(self._held_out, "held out", ranks, quiet)
@@ -132,6 +143,8 @@ class ReferenceSet:
         if vectors.held_out is not None and vectors.generated is not None and asked is not None:
             name = name_of("adherence", self.extractor.name)
             measured[name] = self._adherence(asked, vectors.generated, vectors.held_out)
+        if "modes" in self._metrics and vectors.generated is not None:
+            measured |= self._modes(vectors.generated)
         if (search := vectors.copies) is None:
             return QualityResult(measured)
         found = memorization(search.train, search.held_out, search.generated)
@@ -147,15 +160,28 @@ class ReferenceSet:
         assert held_out.logits is not None
         return adherence_score(asked, self.extractor, generated.logits, held_out.logits, values)
 
+    def _modes(self, generated: Output) -> dict[str, QualityScore]:
+        extractor = self.extractor
+        assert isinstance(extractor, StackedNetwork)
+        assert generated.logits is not None
+        digits = extractor.predicted(generated.logits)
+        found = modes_scores(digits, self.data.store.labels[self.rows])
+        return {name_of(name, extractor.name): score for name, score in found.items()}
+
     def _load_extractor(self) -> Extractor:
         data, settings = self.data, self.settings.extractor
         weights = settings.weights
         if settings.kind == "cnn" and weights is None:
-            alternative = f", or set {settings.key('kind')}=pixels"
-            key = settings.key("weights")
-            weights = str(find_label_network(data.store.path, data.label_names, key, alternative))
+            weights = str(self._find_label_network())
         key = self.settings.key("extractor")
         loaded = load_extractor(settings.kind, weights, settings.layer, self.device, key)
+        plain = self._unstacked
+        if (
+            plain is not None
+            and isinstance(loaded, LabelNetwork)
+            and loaded.image_shape == (plain.channels, plain.image_size)
+        ):
+            loaded = StackedNetwork(loaded, data.channels)
         if loaded.image_shape not in (None, (data.channels, data.image_size)):
             raise InputError(
                 f"The network in {settings.key('weights')}={weights} reads {loaded.image_shape} "
@@ -163,6 +189,18 @@ class ReferenceSet:
                 "train one with facegan.classify classify.probe=cnn for this data."
             )
         return loaded
+
+    def _find_label_network(self) -> Path:
+        """That of the data; where they are stacked, that of the single images."""
+        settings, plain = self.settings.extractor, self._unstacked
+        more = {"alternative": f", or set {settings.key('kind')}=pixels"}
+        if plain is not None:
+            more["options"] = (
+                "with the options of the data but without dataset.stacked, and with "
+                f"dataset.image_size={plain.image_size} dataset.channels={plain.channels}"
+            )
+        of = plain or self.data
+        return find_label_network(of.store.path, of.label_names, settings.key("weights"), **more)
 
     def _read(
         self,

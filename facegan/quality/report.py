@@ -16,6 +16,7 @@ from facegan.quality.metrics.memorization import Memorization
 from facegan.quality.scores import (
     AdherenceScore,
     CopiesScore,
+    ModesScore,
     PrevalenceScore,
     QualityResult,
     QualityScore,
@@ -41,6 +42,8 @@ def _in_words(score: QualityScore) -> str:
         text += f" ± {score.error:.2g}"
     if isinstance(score, SimilarityScore):
         text += f" (real images {score.real:.4g})"
+    if isinstance(score, ModesScore):
+        text += f" (a perfect generator {score.ideal:.4g})"
     if isinstance(score, AdherenceScore):
         precisions = [
             f"{name} {found['average_precision']:.2f} ({score.real[name]['average_precision']:.2f})"

@@ -21,6 +21,7 @@ from facegan.quality.metrics.frechet import frechet_distance, merge, moments
 from facegan.quality.metrics.kernel import kernel_distance
 from facegan.quality.metrics.manifold import manifold
 from facegan.quality.metrics.memorization import Memorization
+from facegan.quality.metrics.modes import mode_numbers, mode_shares, modes
 from facegan.quality.metrics.sliced import patches, pyramid, sliced_wasserstein
 from facegan.quality.metrics.uncertainty import GROUPS, Estimate, groups, mean_estimate
 
@@ -84,6 +85,13 @@ class AdherenceScore(QualityScore):
 
     generated: Found
     real: Found
+
+
+@dataclass(frozen=True)
+class ModesScore(QualityScore):
+    """Modes covered, or their reverse KL; ``ideal``: of a generator of the data's distribution."""
+
+    ideal: float
 
 
 @dataclass(frozen=True)
@@ -190,6 +198,20 @@ def adherence_score(
         agreement(predicted, logits[:, columns], targets, names),
         agreement(real, real_logits[:, columns], truth, names),
     )
+
+
+def modes_scores(digits: Tensor, real_digits: np.ndarray) -> dict[str, ModesScore]:
+    """Modes covered by generated images, and their reverse KL.
+
+    Args:
+        digits: recognised in the channels of generated images (M, C).
+        real_digits: in the channels of real images (N, C).
+    """
+    found = modes(mode_numbers(digits), mode_shares(real_digits))
+    return {
+        "modes": ModesScore(found.covered, len(digits), found.ideal_covered),
+        "reverse_kl": ModesScore(found.reverse_kl, len(digits), found.ideal_reverse_kl),
+    }
 
 
 def sliced_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, QualityScore]:
