@@ -93,7 +93,10 @@ class Pixels(Extractor):
 
 
 class LabelNetwork(Extractor):
-    """The last layer of a label classifier, averaged over the image, and its logits."""
+    """The last layer of a label classifier, averaged over the image, and its logits.
+
+    ``settings``: the arguments of the :class:`Classifier`.
+    """
 
     def __init__(self, classifier: Classifier) -> None:
         settings = classifier.settings
@@ -106,7 +109,7 @@ class LabelNetwork(Extractor):
             multiclass=settings.classes is not None,
             image_shape=(settings.channels, settings.image_size),
         )
-        self.network = classifier.network
+        self.network, self.settings = classifier.network, settings
 
     def forward(self, images: Tensor) -> Output:
         hidden: Tensor = self.network.layers(images)

@@ -4,7 +4,7 @@ import re
 from typing import Literal, get_args
 
 Metric = Literal[
-    "fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "adherence", "modes", "new"
+    "fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "adherence", "cas", "modes", "new"
 ]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SCORES = {  # of a metric that gives other scores than one of its own name
@@ -13,12 +13,14 @@ SCORES = {  # of a metric that gives other scores than one of its own name
     "new": ("copies",),
 }
 PIXEL_METRICS = frozenset(("swd", "msssim"))  # computed on images, without an extractor
-SELF_CONTAINED = frozenset(("adherence", "modes", "new"))  # need no vectors of the real images
+SELF_CONTAINED = frozenset(
+    ("adherence", "cas", "modes", "new")
+)  # need no vectors of the real images
 INCEPTION_NAMES = {"fd": "fid", "kd": "kid"}  # the usual names, with Inception
 DIRECTIONS = {
     **dict.fromkeys(("fd", "fid", "kd", "kid", "swd", "prevalence", "reverse_kl", "copies"), "min"),
     **dict.fromkeys(
-        ("is", "precision", "recall", "density", "coverage", "adherence", "modes"), "max"
+        ("is", "precision", "recall", "density", "coverage", "adherence", "cas", "modes"), "max"
     ),
 }
 

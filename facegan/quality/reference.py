@@ -1,5 +1,6 @@
 """The real images that candidates are compared with: chosen, read and kept."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,13 +23,14 @@ from facegan.features.extractors import (
 from facegan.features.stream import BATCH, Images, Ranks, read_all
 from facegan.quality import measuring
 from facegan.quality.cache import VectorCache
+from facegan.quality.cas import train_on_generated
 from facegan.quality.metrics.adherence import Asked
 from facegan.quality.metrics.memorization import HELD_OUT, memorization
 from facegan.quality.names import PIXEL_METRICS, SELF_CONTAINED, name_of
 from facegan.quality.scores import (
-    AdherenceScore,
     QualityResult,
     QualityScore,
+    accuracy_score,
     adherence_score,
     copies_score,
     modes_scores,
@@ -111,7 +113,7 @@ class ReferenceSet:
         real = held_out = None
         if chosen - SELF_CONTAINED:
             real = self._read_real(self.rows, self.settings.split, ranks, quiet)
-        if "adherence" in chosen:
+        if chosen & set(measuring.ASKED):
             held_out = self._read_real(self._held_out, "held out", ranks, quiet)
         if "new" not in chosen:
             return Vectors(generated, real, held_out=held_out)
@@ -141,8 +143,10 @@ class ReferenceSet:
         if self._metrics & PIXEL_METRICS:
             measured |= self._pixel_scores(images_of, numbers)
         if vectors.held_out is not None and vectors.generated is not None and asked is not None:
-            name = name_of("adherence", self.extractor.name)
-            measured[name] = self._adherence(asked, vectors.generated, vectors.held_out)
+            scores = self._scores_of_asked(
+                *(asked, images_of, numbers, vectors.generated, vectors.held_out)
+            )
+            measured |= {name_of(name, self.extractor.name): found for name, found in scores}
         if "modes" in self._metrics and vectors.generated is not None:
             measured |= self._modes(vectors.generated)
         if (search := vectors.copies) is None:
@@ -151,14 +155,34 @@ class ReferenceSet:
         measured[name_of("copies", self.extractor.name)] = copies_score(found)
         return QualityResult(measured, found, search.train_rows)
 
-    def _adherence(self, asked: Asked, generated: Output, held_out: Output) -> AdherenceScore:
-        store = self.data.store
+    def _scores_of_asked(
+        self,
+        asked: Asked,
+        images_of: Images,
+        numbers: np.ndarray,
+        generated: Output,
+        held_out: Output,
+    ) -> Iterator[tuple[str, QualityScore]]:
+        store, extractor = self.data.store, self.extractor
         columns = [store.label_names.index(name) for name in asked.names]
-        # Real images are read in the order of their rows.
-        values = torch.from_numpy(store.labels[np.sort(self._held_out)][:, columns].astype("i8"))
+        rows = np.sort(self._held_out)  # the order in which real images are read
+        values = torch.from_numpy(store.labels[rows][:, columns].astype("i8"))
         assert generated.logits is not None
         assert held_out.logits is not None
-        return adherence_score(asked, self.extractor, generated.logits, held_out.logits, values)
+        if "adherence" in self._metrics:
+            logits = generated.logits
+            score = adherence_score(asked, extractor, logits, held_out.logits, values)
+            yield "adherence", score
+        if "cas" in self._metrics:
+            assert isinstance(extractor, LabelNetwork)
+            network = train_on_generated(
+                *(asked, images_of, numbers, extractor, self.device),
+                flip=self.data.flip,
+                seed=self.settings.seed,
+            )
+            images = partial(self.data.images, device=self.device)
+            logits = read_all(network.logits, images, rows, "Real images (held out)")
+            yield "cas", accuracy_score(asked, extractor, logits, held_out.logits, values)
 
     def _modes(self, generated: Output) -> dict[str, QualityScore]:
         extractor = self.extractor

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facegan.features.classifier import predict
 from facegan.features.extractors import Extractor
+from facegan.quality.metrics.accuracy import accuracy
 from facegan.quality.metrics.adherence import (
     Asked,
     Found,
@@ -85,6 +86,20 @@ class AdherenceScore(QualityScore):
 
     generated: Found
     real: Found
+
+
+@dataclass(frozen=True)
+class AccuracyScore(QualityScore):
+    """How well a network trained on ``n`` generated images does on real ones: ``metric``.
+
+    Its error is by the choice of these, held-out, images. ``real``: the same of the label network,
+    which was trained on real images. ``labels``: both by attribute (average precision) or class
+    (recall).
+    """
+
+    metric: str
+    real: float
+    labels: Found
 
 
 @dataclass(frozen=True)
@@ -198,6 +213,28 @@ def adherence_score(
         agreement(predicted, logits[:, columns], targets, names),
         agreement(real, real_logits[:, columns], truth, names),
     )
+
+
+def accuracy_score(
+    asked: Asked, extractor: Extractor, logits: Tensor, real_logits: Tensor, real_values: Tensor
+) -> AccuracyScore:
+    """Classification accuracy score: accuracy for classes, mean average precision for attributes.
+
+    Args:
+        logits: of a network trained on generated images, for held-out real ones, by what was asked.
+        real_logits: of the extractor, for the same images.
+        real_values: their labels (N, L) of that kind.
+    """
+    truth = targets_of(real_values, len(asked.classes))
+    real_logits = real_logits[:, asked.columns(extractor.labels)]
+    estimate, by_label = accuracy(logits, truth, bool(asked.classes))
+    real, real_by_label = accuracy(real_logits, truth, bool(asked.classes))
+    labels = {
+        name: {"generated": by_label[column], "real": real_by_label[column]}
+        for column, name in enumerate(asked.classes or asked.names)
+    }
+    metric = "accuracy" if asked.classes else "mean average precision"
+    return AccuracyScore(estimate, len(asked.values), metric, real.value, labels)
 
 
 def modes_scores(digits: Tensor, real_digits: np.ndarray) -> dict[str, ModesScore]:

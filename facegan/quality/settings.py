@@ -73,7 +73,7 @@ class QualitySettings(Settings):
         "density, coverage; swd: sliced Wasserstein distance; msssim: similarity of pairs; "
         "prevalence of labels; adherence: whether a network finds what a conditional generator was "
         "asked for; modes: covered by stacked digits, and reverse KL; new: search for copies of "
-        "training images",
+        "training images; cas: only in facegan.evaluate",
     )
     n: Count = setting(2000, "generated images")
     real: Count | None = setting(
@@ -101,7 +101,7 @@ class EvaluationSettings(QualitySettings):
 
     metrics: Metrics = setting(
         ("fd", "kd", "prdc", "swd", "new"),
-        "metrics to compute; also is, msssim, prevalence, adherence, modes (papers: n=25600)",
+        "metrics to compute; also is, msssim, prevalence, adherence, cas, modes (papers: n=25600)",
     )
     n: Count = setting(10_000, "generated images; of a folder at most all pictures")
     real: Count | None = setting(

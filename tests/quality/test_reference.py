@@ -140,6 +140,42 @@ def test_real_images_adhere_to_their_own_labels_as_well_as_real_images_do(
         check_asked(reference.settings, reference.extractor, hats)
 
 
+def test_cas_stands_beside_the_label_network_and_follows_from_the_seed(
+    faces: Synthetic, tmp_path: Path
+):
+    cnn = {"kind": "cnn", "weights": str(saved_network(faces, tmp_path / "labels.ckpt"))}
+    chosen = settings(extractor=cnn, metrics=["cas", "adherence"])
+    reference = ReferenceSet(chosen, faces, "cpu")
+    assert reference.names() == ["adherence_cnn", "cas_cnn"]
+    names, store = ["Male", "Smiling"], faces.store
+    columns = [store.label_names.index(name) for name in names]
+    values = torch.from_numpy(store.labels[NUMBERS][:, columns].astype("f4"))
+    asked = Asked(names, (), values)
+    vectors = reference.vectors(faces.images, NUMBERS)
+    found = [reference.scores(vectors, faces.images, NUMBERS, asked).scores for _ in range(2)]
+    assert list(found[0]) == reference.names()
+    score = found[0]["cas_cnn"]
+    assert score.value == found[1]["cas_cnn"].value
+    assert score.error is not None
+    assert score.metric == "mean average precision"
+    assert list(score.labels) == names
+    for name in names:  # of the label network, on the same held-out images
+        real = found[0]["adherence_cnn"].real[name]["average_precision"]
+        assert score.labels[name]["real"] == pytest.approx(real)
+    assert score.real == pytest.approx(np.mean([row["real"] for row in score.labels.values()]))
+
+
+def test_cas_without_what_it_needs(faces: Synthetic, tmp_path: Path):
+    with pytest.raises(InputError, match="cas needs a network that predicts labels: set"):
+        ReferenceSet(settings(metrics=["cas"]), faces, "cpu")
+    with pytest.raises(InputError, match="19 generated images are too few"):
+        ReferenceSet(settings(metrics=["cas"], n=19), faces, "cpu")
+    cnn = {"kind": "cnn", "weights": str(saved_network(faces, tmp_path / "labels.ckpt"))}
+    reference = ReferenceSet(settings(extractor=cnn, metrics=["cas"]), faces, "cpu")
+    with pytest.raises(InputError, match="cas needs a generator that obeys labels"):
+        check_asked(reference.settings, reference.extractor, None)
+
+
 def test_a_network_of_classes_gives_an_inception_score(faces: Synthetic, tmp_path: Path):
     path = saved_network(faces, tmp_path / "classes.ckpt", ["a", "b", "c"])
     cnn = {"kind": "cnn", "weights": str(path)}

@@ -32,6 +32,11 @@ class Quality(Measurement):
 
     def __init__(self, directory: str, settings: QualitySettings, every_n_epochs: int = 1) -> None:
         super().__init__(directory, settings, every_n_epochs)
+        if "cas" in settings.metrics:
+            raise InputError(
+                f"{settings.key('metrics')}: cas trains a network of its own, which takes too long "
+                "after an epoch; leave it out, and measure it with facegan.evaluate."
+            )
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         """Load the extractor.
