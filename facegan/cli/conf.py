@@ -103,8 +103,14 @@ def keys(*names: str, _root_: DictConfig) -> str:
     return key_table(list(rows.values()), _root_)
 
 
+def either(condition: Any, yes: Any, no: Any) -> Any:
+    """``yes`` where ``condition`` is true, else ``no``."""
+    return yes if condition else no
+
+
 RESOLVERS: dict[str, Callable[..., Any]] = {
     "not": operator.not_,
+    "either": either,
     "score_name": score_name,
     "strategy_for": strategy_for,
     "local_world_size": local_world_size,

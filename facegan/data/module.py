@@ -118,6 +118,10 @@ class ImageDataModule(pl.LightningDataModule):
         """
         return None
 
+    def unstacked(self) -> "ImageDataModule | None":
+        """The data whose grey images are the channels of these; ``None``: there are no such."""
+        return None
+
     @property
     def root(self) -> Path:
         """``dataset.root``; where it is null, ``directory`` in ``data_dir``."""

@@ -69,6 +69,9 @@ class FolderSettings(DataSettings):
     )
 
 
+STACKED = 3  # digits in an image of Stacked MNIST
+
+
 class MNISTSettings(DataSettings):
     """Settings of MNIST."""
 
@@ -83,8 +86,28 @@ class MNISTSettings(DataSettings):
         "28: the digits unchanged; 32: padded with black; 64: padded and resized",
         form="one of 28, 32, 64 for MNIST",
     )
-    channels: Literal[1] = setting(1, "digits are grey", form="1 for MNIST")
+    stacked: bool = setting(
+        False, "Stacked MNIST: three digits as the channels of a colour image, 1,000 modes"
+    )
+    channels: Literal[3, 1] = setting(1, "follows from stacked: 1 for grey digits, 3 for stacked")
     flip: bool = setting(False, "must be false: mirrored digits are not digits")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stacked_digits(cls, values: Any) -> Any:
+        if values.get("stacked") is not True:
+            return values
+        return {"name": "stacked_mnist", "channels": STACKED} | values
+
+    @model_validator(mode="after")
+    def _channels_follow(self) -> "MNISTSettings":
+        expected = STACKED if self.stacked else 1
+        if self.channels != expected:
+            raise InputError(
+                f"dataset.channels must be {expected} with dataset.stacked="
+                f"{str(self.stacked).lower()}, not {self.channels}: leave it out, it follows."
+            )
+        return self
 
     @model_validator(mode="after")
     def _digits_are_not_mirrored(self) -> "MNISTSettings":
@@ -111,7 +134,7 @@ KINDS: dict[str, type[DataSettings]] = {  # by the option of dataset=
     "mnist": MNISTSettings,
     "synthetic": SyntheticSettings,
 }
-SHAPING = ("crop",)  # fields that change how a picture looks, beside its size and channels
+SHAPING = ("crop", "stacked")  # fields that change how a picture looks, beside size and channels
 
 
 def source_keys() -> set[str]:

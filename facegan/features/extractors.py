@@ -94,7 +94,10 @@ class Pixels(Extractor):
 
 
 class LabelNetwork(Extractor):
-    """The last layer of a label classifier, averaged over the image, and its logits."""
+    """The last layer of a label classifier, averaged over the image, and its logits.
+
+    ``settings``: the arguments of the :class:`Classifier`.
+    """
 
     def __init__(self, classifier: Classifier) -> None:
         settings = classifier.settings
@@ -107,11 +110,36 @@ class LabelNetwork(Extractor):
             multiclass=settings.classes is not None,
             image_shape=(settings.channels, settings.image_size),
         )
-        self.network = classifier.network
+        self.network, self.settings = classifier.network, settings
 
     def forward(self, images: Tensor) -> Output:
         hidden: Tensor = self.network.layers(images)
         return Output(hidden.mean((2, 3)), self.network.logit(hidden).flatten(1))
+
+
+class StackedNetwork(Extractor):
+    """A label network of grey images on each channel of images that are stacks of such.
+
+    Features and logits of the channels one after the other. It predicts no label of the data.
+    """
+
+    def __init__(self, network: LabelNetwork, channels: int) -> None:
+        assert network.image_shape is not None
+        super().__init__(
+            network.name,
+            network.key,
+            num_logits=channels * network.num_logits,
+            image_shape=(channels, network.image_shape[1]),
+        )
+        self.network = network
+
+    def forward(self, images: Tensor) -> Output:
+        features, logits = self.network(images.flatten(0, 1).unsqueeze(1))
+        return Output(*(part.reshape(len(images), -1) for part in (features, logits)))
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        """The class in each channel (N, channels), of logits (N, num_logits)."""
+        return logits.unflatten(1, (-1, self.network.num_logits)).argmax(2)
 
 
 class Inception(Extractor):
@@ -180,14 +208,21 @@ def load_extractor(
     return extractor.to(device).eval()
 
 
-def find_label_network(store: Path, labels: Sequence[str], key: str, alternative: str = "") -> Path:
+def find_label_network(
+    store: Path,
+    labels: Sequence[str],
+    key: str,
+    alternative: str = "",
+    options: str = "ckpt=RUN_DIR (or, instead of ckpt, the options of the data)",
+) -> Path:
     """The file of the label network that predicts ``labels`` of the data packed in ``store``.
 
     ``facegan.classify`` writes it there: it belongs to the data, not to a run, so that all runs are
     measured alike. Earlier versions trained several widths, of which the widest is used.
 
-    Raises InputError if there is no such network (``alternative``: what else the user can do), or
-    more than one of the greatest width (``key``: with which one can be chosen).
+    Raises InputError if there is no such network (``alternative``: what else the user can do;
+    ``options``: of the command that trains it), or more than one of the greatest width (``key``:
+    with which one can be chosen).
     """
     widths = {
         path: int(network.settings.width)
@@ -198,8 +233,7 @@ def find_label_network(store: Path, labels: Sequence[str], key: str, alternative
         raise InputError(
             f"There is no network yet that predicts {', '.join(labels[:3])}"
             f"{', …' if len(labels) > 3 else ''} of {store.name}: train it once with python -m "
-            "facegan.classify classify.probe=cnn ckpt=RUN_DIR (or, instead of ckpt, the options of "
-            f"the data){alternative}."
+            f"facegan.classify classify.probe=cnn {options}{alternative}."
         )
     widest = [path for path, width in widths.items() if width == max(widths.values())]
     if len(widest) > 1:

@@ -2,20 +2,17 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
 from facegan.data.module import ImageDataModule
-from facegan.errors import InputError, WriteError, interruptible
+from facegan.errors import InputError, WriteError
 from facegan.features.classifier import Classifier, balancing, load_classifier
 from facegan.features.extractors import NETWORKS
+from facegan.features.training import fit_classifier, seeded
 from facegan.files import alone
 from facegan.gan.checkpoint import AtomicCheckpointIO
 from facegan.probes.settings import NetworkSettings
@@ -67,19 +64,6 @@ def label_network(
     return load_classifier(path, device)
 
 
-@contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch on the CPU and on ``device``; restore the random states at the end."""
-    cuda = [device.index or 0] if device is not None and device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        for index in cuda:
-            torch.cuda.default_generators[index].manual_seed(seed)
-        if device is not None and device.type == "mps":
-            torch.mps.manual_seed(seed)  # fork_rng does not know it: this one is not restored
-        yield
-
-
 def train_classifier(
     network: Classifier,
     data: ImageDataModule,
@@ -96,32 +80,18 @@ def train_classifier(
     with alone(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}_") as unfinished:
         if path.is_file():
             return
-        best = ModelCheckpoint(unfinished, "best", monitor="val/loss", save_weights_only=True)
-        trainer = pl.Trainer(
-            accelerator=device.type,
-            devices=1 if device.index is None else [device.index],
-            max_epochs=max_epochs,
-            callbacks=[
-                best,
-                EarlyStopping("val/loss", patience=patience),
-                TQDMProgressBar(refresh_rate=10),  # it shows the loss: a GPU waits for each
-            ],
-            logger=False,
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-            plugins=[AtomicCheckpointIO()],  # not by way of the system's temporary directory
-        )
-        state = "the network is not finished and will be trained from the start the next time"
         try:
-            with interruptible(lambda: state):
-                trainer.fit(network, datamodule=data, weights_only=True)
+            best = fit_classifier(
+                *(network, data, Path(unfinished), device, max_epochs, patience),
+                AtomicCheckpointIO(),  # not by way of the system's temporary directory
+            )
         except WriteError as error:
             reason = getattr(error.__cause__, "strerror", None) or error
             raise WriteError(
                 f"The label network cannot be written to {path.parent} ({reason}): make room and "
                 "run the command again; it is trained from the start."
             ) from error
-        Path(best.best_model_path).replace(path)
+        best.replace(path)
 
 
 def _in_batches(data: ImageDataModule, size: int) -> ImageDataModule:

@@ -18,9 +18,10 @@ from facegan.features.linear import fit_probe
 from facegan.features.reading import calibrated, reader
 from facegan.features.reduction import FIT_ROWS, reduce
 from facegan.features.stream import read_all, stream
+from facegan.features.training import seeded
 from facegan.gan.gan import GAN
 from facegan.probes import report
-from facegan.probes.network import label_network, seeded
+from facegan.probes.network import label_network
 from facegan.probes.scores import Scores, majority, score
 from facegan.probes.settings import NetworkSettings, ProbeSettings
 from facegan.probes.task import Task, task_of

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from facegan.errors import InputError
-from facegan.features.extractors import Extractor, Output
+from facegan.features.extractors import Extractor, Output, StackedNetwork
 from facegan.quality import scores
 from facegan.quality.metrics.adherence import Asked
 from facegan.quality.metrics.diversity import inception_score
@@ -21,7 +21,9 @@ from facegan.quality.names import METRICS, SCORES, name_of
 from facegan.quality.scores import QualityScore
 from facegan.quality.settings import QualitySettings
 
+ASKED = ("adherence", "cas")  # metrics of a generator that obeys labels
 SLICED_IMAGES = 2048  # of each kind at most: their patches are held in memory
+FEWEST_TO_TRAIN = 20  # generated images, for cas
 PAIRED_IMAGES = 1024  # of each kind at most, for msssim
 
 
@@ -46,8 +48,11 @@ def check_counts(settings: QualitySettings, real: int, held_out: int) -> None:
         expect_subset_fits(fewest, settings.kid_subset_size or 2, settings.key("kid_subset_size"))
     if "new" in metrics:
         expect_held_out(held_out)
-    if "adherence" in metrics and not held_out:
-        raise InputError("adherence compares with held-out images: there are none in val or test.")
+    for metric in ASKED:
+        if metric in metrics and not held_out:
+            raise InputError(f"{metric} needs held-out real images: there are none in val or test.")
+    if "cas" in metrics and settings.n < FEWEST_TO_TRAIN:
+        raise InputError(f"cas trains a network: {settings.n} generated images are too few.")
     if "msssim" in metrics and fewest < 2:
         raise InputError("msssim compares pairs: it takes two images or more.")
     if "prdc" in metrics:
@@ -55,6 +60,15 @@ def check_counts(settings: QualitySettings, real: int, held_out: int) -> None:
     if "is" in metrics and settings.n < GROUPS:
         raise InputError(
             f"The Inception Score is a mean over {GROUPS} parts: {settings.n} images are too few."
+        )
+
+
+def check_stacked(settings: QualitySettings, stacked: bool) -> None:
+    """Raise InputError where modes cannot be counted, since the data are not ``stacked``."""
+    if "modes" in settings.metrics and not stacked:
+        raise InputError(
+            "modes are those of Stacked MNIST, and these data are not stacked: train with "
+            "dataset=mnist dataset.stacked=true, or leave modes out."
         )
 
 
@@ -74,24 +88,32 @@ def check_extractor(
             f"The Inception Score needs a network that predicts classes, not {extractor.name}: "
             f"set {kind}=inception, or cnn on data whose label is one of many, like mnist."
         )
-    for metric in ("prevalence", "adherence"):
+    stacked = isinstance(extractor, StackedNetwork)
+    if "modes" in metrics and not stacked:
+        raise InputError(
+            f"modes are counted by a network that reads a single digit, not by {extractor.name} of "
+            f"whole images: set {kind}=cnn, and no weights but those of such a network."
+        )
+    for metric in ("prevalence", *ASKED):
         if metric in metrics and not extractor.labels:
-            raise InputError(f"{metric} needs a network that predicts labels: set {kind}=cnn.")
+            remedy = "leave it out on stacked data" if stacked else f"set {kind}=cnn"
+            raise InputError(f"{metric} needs a network that predicts labels: {remedy}.")
 
 
 def check_asked(settings: QualitySettings, extractor: Extractor, asked: Asked | None) -> None:
-    """Raise InputError where adherence cannot be measured: ``asked`` or its labels are missing."""
-    if "adherence" not in settings.metrics:
+    """Raise InputError where a metric lacks labels ``asked`` for, or a network of them."""
+    metric = next((metric for metric in ASKED if metric in settings.metrics), None)
+    if metric is None:
         return
     if asked is None:
         raise InputError(
-            "adherence needs a generator that obeys labels: train one with condition=attributes or "
+            f"{metric} needs a generator that obeys labels: train one with condition=attributes or "
             "condition=classes."
         )
     wanted = asked.classes or asked.names
     if missing := [name for name in wanted if name not in extractor.labels]:
         raise InputError(
-            f"adherence needs a network that predicts {', '.join(missing)}: set "
+            f"{metric} needs a network that predicts {', '.join(missing)}: set "
             f"{settings.extractor.key('kind')}=cnn, or its weights to those of such a network."
         )
 

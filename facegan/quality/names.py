@@ -1,24 +1,34 @@
 """Metrics, the names of their scores, and the direction in which a score improves."""
 
+import re
 from typing import Literal, get_args
 
-Metric = Literal["fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "adherence", "new"]
+Metric = Literal[
+    "fd", "kd", "is", "prdc", "swd", "msssim", "prevalence", "adherence", "cas", "modes", "new"
+]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SCORES = {  # of a metric that gives other scores than one of its own name
     "prdc": ("precision", "recall", "density", "coverage"),
+    "modes": ("modes", "reverse_kl"),
     "new": ("copies",),
 }
 PIXEL_METRICS = frozenset(("swd", "msssim"))  # computed on images, without an extractor
+SELF_CONTAINED = frozenset(
+    ("adherence", "cas", "modes", "new")
+)  # need no vectors of the real images
 INCEPTION_NAMES = {"fd": "fid", "kd": "kid"}  # the usual names, with Inception
 DIRECTIONS = {
-    **dict.fromkeys(("fd", "fid", "kd", "kid", "swd", "prevalence", "copies"), "min"),
-    **dict.fromkeys(("is", "precision", "recall", "density", "coverage", "adherence"), "max"),
+    **dict.fromkeys(("fd", "fid", "kd", "kid", "swd", "prevalence", "reverse_kl", "copies"), "min"),
+    **dict.fromkeys(
+        ("is", "precision", "recall", "density", "coverage", "adherence", "cas", "modes"), "max"
+    ),
 }
 
 
 def better(name: str) -> str | None:
     """The direction in which the score ``name`` improves, ``min`` or ``max``; ``None``: neither."""
-    return DIRECTIONS.get(name.partition("_")[0].partition("/")[0])
+    known = (score for score in DIRECTIONS if re.fullmatch(rf"{score}([_/].*)?", name))
+    return DIRECTIONS.get(next(known, ""))
 
 
 def name_of(score: str, extractor: str) -> str:

@@ -1,7 +1,9 @@
 """The real images that candidates are compared with: chosen, read and cached."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,19 +12,28 @@ from torch import Tensor
 from facegan.data.module import ImageDataModule
 from facegan.devices import usable_device
 from facegan.errors import InputError
-from facegan.features.extractors import Extractor, Output, find_label_network, load_extractor
+from facegan.features.extractors import (
+    Extractor,
+    LabelNetwork,
+    Output,
+    StackedNetwork,
+    find_label_network,
+    load_extractor,
+)
 from facegan.features.stream import ALONE, BATCH, Images, Ranks, read_all
 from facegan.quality import measuring
 from facegan.quality.cache import VectorCache
+from facegan.quality.cas import train_on_generated
 from facegan.quality.metrics.adherence import Asked
 from facegan.quality.metrics.memorization import HELD_OUT, memorization
-from facegan.quality.names import PIXEL_METRICS, name_of
+from facegan.quality.names import PIXEL_METRICS, SELF_CONTAINED, name_of
 from facegan.quality.scores import (
-    AdherenceScore,
     QualityResult,
     QualityScore,
+    accuracy_score,
     adherence_score,
     copies_score,
+    modes_scores,
 )
 from facegan.quality.settings import QualitySettings
 
@@ -66,6 +77,8 @@ class ReferenceSet:
         self.rows = data.subset(settings.split, settings.real, settings.seed)
         self._held_out = np.concatenate([data.store.rows("val"), data.store.rows("test")])
         measuring.check_counts(settings, len(self.rows), len(self._held_out))
+        self._unstacked = data.unstacked()
+        measuring.check_stacked(settings, self._unstacked is not None)
         self.extractor = self._load_extractor()
         one = data.images(self.rows[:1], self.device)
         measuring.check_extractor(settings, self.extractor, one, len(self.rows))
@@ -86,9 +99,9 @@ class ReferenceSet:
             return Vectors()
         generated = self.extractor.unpack(self._read(images_of, numbers, "Generated images", ranks))
         real = held_out = None
-        if chosen - {"new", "adherence"}:
+        if chosen - SELF_CONTAINED:
             real = self._read_real(self.rows, self.settings.split, ranks)
-        if "adherence" in chosen:
+        if chosen & set(measuring.ASKED):
             held_out = self._read_real(self._held_out, "held out", ranks)
         if "new" not in chosen:
             return Vectors(generated, real, held_out=held_out)
@@ -119,32 +132,69 @@ class ReferenceSet:
         if self._metrics & PIXEL_METRICS:
             measured |= self._pixel_scores(images_of, numbers)
         if vectors.held_out is not None and vectors.generated is not None and asked is not None:
-            name = name_of("adherence", self.extractor.name)
-            measured[name] = self._adherence(asked, vectors.generated, vectors.held_out)
+            scores = self._scores_of_asked(
+                *(asked, images_of, numbers, vectors.generated, vectors.held_out)
+            )
+            measured |= {name_of(name, self.extractor.name): found for name, found in scores}
+        if "modes" in self._metrics and vectors.generated is not None:
+            measured |= self._modes(vectors.generated)
         if (search := vectors.copies) is None:
             return QualityResult(measured)
         found = memorization(search.train, search.held_out, search.generated)
         measured[name_of("copies", self.extractor.name)] = copies_score(found)
         return QualityResult(measured, found, search.train_rows)
 
-    def _adherence(self, asked: Asked, generated: Output, held_out: Output) -> AdherenceScore:
-        store = self.data.store
+    def _scores_of_asked(
+        self,
+        asked: Asked,
+        images_of: Images,
+        numbers: np.ndarray,
+        generated: Output,
+        held_out: Output,
+    ) -> Iterator[tuple[str, QualityScore]]:
+        store, extractor = self.data.store, self.extractor
         columns = [store.label_names.index(name) for name in asked.names]
-        # Real images are read in the order of their rows.
-        values = torch.from_numpy(store.labels[np.sort(self._held_out)][:, columns].astype("i8"))
+        rows = np.sort(self._held_out)  # the order in which real images are read
+        values = torch.from_numpy(store.labels[rows][:, columns].astype("i8"))
         assert generated.logits is not None
         assert held_out.logits is not None
-        return adherence_score(asked, self.extractor, generated.logits, held_out.logits, values)
+        if "adherence" in self._metrics:
+            logits = generated.logits
+            score = adherence_score(asked, extractor, logits, held_out.logits, values)
+            yield "adherence", score
+        if "cas" in self._metrics:
+            assert isinstance(extractor, LabelNetwork)
+            network = train_on_generated(
+                *(asked, images_of, numbers, extractor, self.device),
+                flip=self.data.flip,
+                seed=self.settings.seed,
+            )
+            images = partial(self.data.images, device=self.device)
+            logits = read_all(network.logits, images, rows, "Real images (held out)")
+            yield "cas", accuracy_score(asked, extractor, logits, held_out.logits, values)
+
+    def _modes(self, generated: Output) -> dict[str, QualityScore]:
+        extractor = self.extractor
+        assert isinstance(extractor, StackedNetwork)
+        assert generated.logits is not None
+        digits = extractor.predicted(generated.logits)
+        found = modes_scores(digits, self.data.store.labels[self.rows])
+        return {name_of(name, extractor.name): score for name, score in found.items()}
 
     def _load_extractor(self) -> Extractor:
         data, settings = self.data, self.settings.extractor
         weights = settings.weights
         if settings.kind == "cnn" and weights is None:
-            alternative = f", or set {settings.key('kind')}=pixels"
-            key = settings.key("weights")
-            weights = str(find_label_network(data.store.path, data.label_names, key, alternative))
+            weights = str(self._find_label_network())
         key = self.settings.key("extractor")
         loaded = load_extractor(settings.kind, weights, settings.layer, self.device, key)
+        plain = self._unstacked
+        if (
+            plain is not None
+            and isinstance(loaded, LabelNetwork)
+            and loaded.image_shape == (plain.channels, plain.image_size)
+        ):
+            loaded = StackedNetwork(loaded, data.channels)
         if loaded.image_shape not in (None, (data.channels, data.image_size)):
             raise InputError(
                 f"The network in {settings.key('weights')}={weights} reads {loaded.image_shape} "
@@ -152,6 +202,18 @@ class ReferenceSet:
                 "train one with facegan.classify classify.probe=cnn for this data."
             )
         return loaded
+
+    def _find_label_network(self) -> Path:
+        """That of the data; where they are stacked, that of the single images."""
+        settings, plain = self.settings.extractor, self._unstacked
+        more = {"alternative": f", or set {settings.key('kind')}=pixels"}
+        if plain is not None:
+            more["options"] = (
+                "with the options of the data but without dataset.stacked, and with "
+                f"dataset.image_size={plain.image_size} dataset.channels={plain.channels}"
+            )
+        of = plain or self.data
+        return find_label_network(of.store.path, of.label_names, settings.key("weights"), **more)
 
     def _read(self, images_of: Images, numbers: np.ndarray, title: str, ranks: Ranks) -> Tensor:
         """Packed outputs: one tensor to gather from the ranks, and to keep."""

@@ -14,8 +14,10 @@ from facegan.pictures.scaling import to_uint8
 from facegan.pictures.sheets import captioned, grid, save_png
 from facegan.quality.metrics.memorization import Memorization
 from facegan.quality.scores import (
+    AccuracyScore,
     AdherenceScore,
     CopiesScore,
+    ModesScore,
     PrevalenceScore,
     QualityResult,
     QualityScore,
@@ -41,6 +43,10 @@ def _in_words(score: QualityScore) -> str:
         text += f" ± {score.error:.2g}"
     if isinstance(score, SimilarityScore):
         text += f" (real images {score.real:.4g})"
+    if isinstance(score, AccuracyScore):
+        text += f" {score.metric} (trained on real images {score.real:.4g})"
+    if isinstance(score, ModesScore):
+        text += f" (a perfect generator {score.ideal:.4g})"
     if isinstance(score, AdherenceScore):
         precisions = [
             f"{name} {found['average_precision']:.2f} ({score.real[name]['average_precision']:.2f})"

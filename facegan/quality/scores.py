@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facegan.features.classifier import predict
 from facegan.features.extractors import Extractor
+from facegan.quality.metrics.accuracy import accuracy
 from facegan.quality.metrics.adherence import (
     Asked,
     Found,
@@ -21,6 +22,7 @@ from facegan.quality.metrics.frechet import frechet_distance, merge, moments
 from facegan.quality.metrics.kernel import kernel_distance
 from facegan.quality.metrics.manifold import manifold
 from facegan.quality.metrics.memorization import Memorization
+from facegan.quality.metrics.modes import mode_numbers, mode_shares, modes
 from facegan.quality.metrics.sliced import patches, pyramid, sliced_wasserstein
 from facegan.quality.metrics.uncertainty import GROUPS, Estimate, groups, mean_estimate
 
@@ -84,6 +86,27 @@ class AdherenceScore(QualityScore):
 
     generated: Found
     real: Found
+
+
+@dataclass(frozen=True)
+class AccuracyScore(QualityScore):
+    """How well a network trained on ``n`` generated images does on real ones: ``metric``.
+
+    Its error is by the choice of these, held-out, images. ``real``: the same of the label network,
+    which was trained on real images. ``labels``: both by attribute (average precision) or class
+    (recall).
+    """
+
+    metric: str
+    real: float
+    labels: Found
+
+
+@dataclass(frozen=True)
+class ModesScore(QualityScore):
+    """Modes covered, or their reverse KL; ``ideal``: of a generator of the data's distribution."""
+
+    ideal: float
 
 
 @dataclass(frozen=True)
@@ -185,6 +208,42 @@ def adherence_score(
         agreement(predicted, logits[:, columns], targets, names),
         agreement(real, real_logits[:, columns], truth, names),
     )
+
+
+def accuracy_score(
+    asked: Asked, extractor: Extractor, logits: Tensor, real_logits: Tensor, real_values: Tensor
+) -> AccuracyScore:
+    """Classification accuracy score: accuracy for classes, mean average precision for attributes.
+
+    Args:
+        logits: of a network trained on generated images, for held-out real ones, by what was asked.
+        real_logits: of the extractor, for the same images.
+        real_values: their labels (N, L) of that kind.
+    """
+    truth = targets_of(real_values, len(asked.classes))
+    real_logits = real_logits[:, asked.columns(extractor.labels)]
+    estimate, by_label = accuracy(logits, truth, bool(asked.classes))
+    real, real_by_label = accuracy(real_logits, truth, bool(asked.classes))
+    labels = {
+        name: {"generated": by_label[column], "real": real_by_label[column]}
+        for column, name in enumerate(asked.classes or asked.names)
+    }
+    metric = "accuracy" if asked.classes else "mean average precision"
+    return AccuracyScore(estimate, len(asked.values), metric, real.value, labels)
+
+
+def modes_scores(digits: Tensor, real_digits: np.ndarray) -> dict[str, ModesScore]:
+    """Modes covered by generated images, and their reverse KL.
+
+    Args:
+        digits: recognised in the channels of generated images (M, C).
+        real_digits: in the channels of real images (N, C).
+    """
+    found = modes(mode_numbers(digits), mode_shares(real_digits))
+    return {
+        "modes": ModesScore(found.covered, len(digits), found.ideal_covered),
+        "reverse_kl": ModesScore(found.reverse_kl, len(digits), found.ideal_reverse_kl),
+    }
 
 
 def sliced_scores(real: Tensor, generated: Tensor, seed: int) -> dict[str, QualityScore]:

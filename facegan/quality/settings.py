@@ -72,7 +72,8 @@ class QualitySettings(Settings):
         "fd: Fréchet distance; kd: kernel distance; is: Inception Score; prdc: precision, recall, "
         "density, coverage; swd: sliced Wasserstein distance; msssim: similarity of pairs; "
         "prevalence of labels; adherence: whether a network finds what a conditional generator was "
-        "asked for; new: search for copies of training images",
+        "asked for; modes: covered by stacked digits, and reverse KL; new: search for copies of "
+        "training images; cas: only in facegan.evaluate",
     )
     n: Count = setting(2000, "generated images")
     real: Count | None = setting(10_000, "real images, drawn once from the split; null: all of it")
@@ -98,7 +99,7 @@ class EvaluationSettings(QualitySettings):
 
     metrics: Metrics = setting(
         ("fd", "kd", "prdc", "swd", "new"),
-        "metrics to compute; also is, msssim, prevalence, adherence",
+        "metrics to compute; also is, msssim, prevalence, adherence, cas, modes (papers: n=25600)",
     )
     n: Count = setting(10_000, "generated images; fewer if a folder has fewer pictures")
     real: Count | None = setting(None, "real images, drawn once from the split; null: all of it")

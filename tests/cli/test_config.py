@@ -58,6 +58,13 @@ def test_groups_can_be_combined():
     assert cfg.dataset.limit == 64
 
 
+def test_name_and_channels_follow_from_stacked():
+    for stacked, expected in ((True, ("stacked_mnist", 3)), (False, ("mnist", 1))):
+        cfg = compose("dataset=mnist", f"dataset.stacked={stacked}")
+        data = instantiate(cfg, "dataset")
+        assert (data.name, data.channels) == (cfg.dataset.name, cfg.model.channels) == expected
+
+
 @pytest.mark.parametrize(
     ("devices", "nodes", "strategy"),
     [
@@ -299,6 +306,12 @@ def save_data(run_dir: Path, dataset: str, **settings: object) -> None:
     content = {"hydra": {"runtime": {"cwd": "/home/me", "choices": {"dataset": dataset}}}}
     OmegaConf.save(content, run_dir / ".hydra" / "hydra.yaml")
     OmegaConf.save({"dataset": settings}, run_dir / ".hydra" / "config.yaml")
+
+
+def test_named_data_stay_stacked(tmp_path: Path):
+    save_data(tmp_path / "run", "mnist", stacked=True)
+    got = with_data_of_the_run([f"ckpt={tmp_path}/run", "dataset=mnist"])
+    assert "dataset.stacked=true" in got
 
 
 def test_named_data_keep_the_crop_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

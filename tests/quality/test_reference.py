@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from facegan.data.sources.mnist import MNIST
 from facegan.data.sources.synthetic import Synthetic
 from facegan.errors import InputError
 from facegan.features.classifier import Classifier
@@ -14,6 +15,7 @@ from facegan.quality.metrics.adherence import Asked
 from facegan.quality.reference import ReferenceSet
 from facegan.quality.scores import QualityResult, SimilarityScore
 from facegan.quality.settings import QualitySettings
+from tests.data.fakes import write_mnist
 
 NUMBERS = np.arange(60)
 
@@ -138,6 +140,42 @@ def test_real_images_adhere_to_their_own_labels_as_well_as_real_images_do(
         check_asked(reference.settings, reference.extractor, hats)
 
 
+def test_cas_stands_beside_the_label_network_and_follows_from_the_seed(
+    faces: Synthetic, tmp_path: Path
+):
+    cnn = {"kind": "cnn", "weights": str(saved_network(faces, tmp_path / "labels.ckpt"))}
+    chosen = settings(extractor=cnn, metrics=["cas", "adherence"])
+    reference = ReferenceSet(chosen, faces, "cpu")
+    assert reference.names() == ["adherence_cnn", "cas_cnn"]
+    names, store = ["Male", "Smiling"], faces.store
+    columns = [store.label_names.index(name) for name in names]
+    values = torch.from_numpy(store.labels[NUMBERS][:, columns].astype("f4"))
+    asked = Asked(names, (), values)
+    vectors = reference.vectors(faces.images, NUMBERS)
+    found = [reference.scores(vectors, faces.images, NUMBERS, asked).scores for _ in range(2)]
+    assert list(found[0]) == reference.names()
+    score = found[0]["cas_cnn"]
+    assert score.value == found[1]["cas_cnn"].value
+    assert score.error is not None
+    assert score.metric == "mean average precision"
+    assert list(score.labels) == names
+    for name in names:  # of the label network, on the same held-out images
+        real = found[0]["adherence_cnn"].real[name]["average_precision"]
+        assert score.labels[name]["real"] == pytest.approx(real)
+    assert score.real == pytest.approx(np.mean([row["real"] for row in score.labels.values()]))
+
+
+def test_cas_without_what_it_needs(faces: Synthetic, tmp_path: Path):
+    with pytest.raises(InputError, match="cas needs a network that predicts labels: set"):
+        ReferenceSet(settings(metrics=["cas"]), faces, "cpu")
+    with pytest.raises(InputError, match="19 generated images are too few"):
+        ReferenceSet(settings(metrics=["cas"], n=19), faces, "cpu")
+    cnn = {"kind": "cnn", "weights": str(saved_network(faces, tmp_path / "labels.ckpt"))}
+    reference = ReferenceSet(settings(extractor=cnn, metrics=["cas"]), faces, "cpu")
+    with pytest.raises(InputError, match="cas needs a generator that obeys labels"):
+        check_asked(reference.settings, reference.extractor, None)
+
+
 def test_a_network_of_classes_gives_an_inception_score(faces: Synthetic, tmp_path: Path):
     path = saved_network(faces, tmp_path / "classes.ckpt", ["a", "b", "c"])
     cnn = {"kind": "cnn", "weights": str(path)}
@@ -168,3 +206,56 @@ def test_mirrored_copies_are_searched_for_where_training_flips(tmp_path: Path):
     assert result.scores["copies_pixels"].copier
     found = result.train_rows[result.memorization.row.numpy()]
     assert np.mean(found == rows[NUMBERS]) > 0.9
+
+
+def saved_digit_network(path: Path, size: int = 28) -> Path:
+    torch.manual_seed(0)
+    classes = [str(digit) for digit in range(10)]
+    network = Classifier(size, 1, 4, ["digit"], [0], [0.1] * 10, classes=classes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"state_dict": network.state_dict(), "hyper_parameters": dict(network.hparams)}
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture
+def stacked(tmp_path: Path) -> MNIST:
+    root = write_mnist(tmp_path / "mnist")
+    return MNIST(root=str(root), data_dir=str(tmp_path / "d"), image_size=28, stacked=True)
+
+
+def test_modes_are_read_by_the_network_of_single_digits_kept_beside_these(stacked: MNIST):
+    chosen = settings(extractor={"kind": "cnn"}, metrics=["modes"])
+    with pytest.raises(InputError, match=r"dataset.image_size=28 dataset.channels=1, or set"):
+        ReferenceSet(chosen, stacked, "cpu")
+    plain = stacked.unstacked()
+    saved_digit_network(plain.store.path / "networks" / "digits.ckpt")
+    reference = ReferenceSet(chosen, stacked, "cpu")
+    scores = measured(reference).scores
+    assert list(scores) == reference.names() == ["modes_cnn", "reverse_kl_cnn"]
+
+    single = ReferenceSet(settings(extractor={"kind": "cnn"}, metrics=["kd"]), plain, "cpu")
+    images = stacked.images(NUMBERS)
+    read = [single.extractor.read(images[:, [channel]]) for channel in range(3)]
+    digits = np.stack([output.logits.argmax(1).numpy() for output in read], 1)
+    assert scores["modes_cnn"].value == len(np.unique(digits, axis=0))
+    together = reference.extractor.read(images)
+    features = torch.cat([output.features for output in read], 1)
+    torch.testing.assert_close(together.features, features)
+
+    named = {"kind": "cnn", "weights": str(plain.store.path / "networks" / "digits.ckpt")}
+    again = measured(ReferenceSet(settings(extractor=named, metrics=["modes"]), stacked, "cpu"))
+    assert again.scores["reverse_kl_cnn"].value == scores["reverse_kl_cnn"].value
+
+
+def test_what_has_no_modes_is_told_so(stacked: MNIST, faces: Synthetic, tmp_path: Path):
+    with pytest.raises(InputError, match="these data are not stacked"):
+        ReferenceSet(settings(metrics=["modes"]), faces, "cpu")
+    with pytest.raises(InputError, match="reads a single digit, not by pixels of whole images"):
+        ReferenceSet(settings(metrics=["modes"]), stacked, "cpu")
+    other_size = {"kind": "cnn", "weights": str(saved_digit_network(tmp_path / "32.ckpt", 32))}
+    with pytest.raises(InputError, match=r"reads \(1, 32\) .* has \(3, 28\)"):
+        ReferenceSet(settings(metrics=["modes"], extractor=other_size), stacked, "cpu")
+    digits = {"kind": "cnn", "weights": str(saved_digit_network(tmp_path / "28.ckpt"))}
+    with pytest.raises(InputError, match="leave it out on stacked data"):
+        ReferenceSet(settings(metrics=["prevalence"], extractor=digits), stacked, "cpu")

@@ -18,11 +18,12 @@ from facegan.data.module import ImageDataModule
 from facegan.data.packing.parallel import Bad
 from facegan.data.packing.readers import BICUBIC
 from facegan.data.packing.source import Source
-from facegan.data.settings import MNISTSettings
+from facegan.data.settings import STACKED, MNISTSettings
 from facegan.errors import InputError
 
 log = logging.getLogger(__name__)
 
+CHANNEL_NAMES = ("red", "green", "blue")
 VAL = 5_000  # the last of the official 60,000 training digits; test is the official test set
 
 
@@ -33,9 +34,25 @@ class MNIST(ImageDataModule):
     Any complete and well-formed files are accepted, whatever their checksum. At 28 px the digits
     are unchanged; else they are padded to 32 with black and resized from there. Never mirrored:
     mirrored digits are not digits.
+
+    ``stacked=True`` is Stacked MNIST (Metz et al. 2017, arXiv:1611.02163): three digits as the
+    channels of an image, whose 1,000 combinations are the modes that a generator may miss; labels
+    ``digit_red``, ``digit_green`` and ``digit_blue``. There are as many images as digits in each
+    part, made of the digits of that part, each of which is once in every channel.
     """
 
     settings_class, directory, shaped_by = MNISTSettings, "mnist", ("image_size",)
+
+    def content(self) -> dict[str, Any] | None:
+        content = super().content()
+        # Left out where it is false: stores of earlier versions are found by the same content.
+        return {**(content or {}), "stacked": True} if self.settings.stacked else content
+
+    def unstacked(self) -> "MNIST | None":
+        if not self.settings.stacked:
+            return None
+        plain = self.settings.model_dump(exclude={"stacked", "channels", "name"})
+        return MNIST(**plain)
 
     def is_found(self) -> bool:
         return _find(self.root) is not None
@@ -61,15 +78,19 @@ class MNIST(ImageDataModule):
         splits = np.full(len(pixels), 2, np.uint8)
         splits[: len(train)] = 1
         splits[: max(1, len(train) - VAL)] = 0
+        # Row i of a store is made of these digits, one per channel.
+        digits = _stacks(splits) if self.settings.stacked else np.arange(len(pixels))[:, None]
+        names = [f"train-{i:05d}" for i in range(len(train))]
+        names += [f"t10k-{i:05d}" for i in range(len(test))]
+        label_names = [f"digit_{name}" for name in CHANNEL_NAMES]
         return Source(
             name=self.name,
             size=self.image_size,
-            channels=1,
-            reader=DigitReader(pixels, self.image_size),
-            names=[f"train-{i:05d}" for i in range(len(train))]
-            + [f"t10k-{i:05d}" for i in range(len(test))],
-            labels=np.concatenate([train_digits, test_digits])[:, None],
-            label_names=["digit"],
+            channels=self.channels,
+            reader=DigitReader(pixels, digits, self.image_size),
+            names=["+".join(names[digit] for digit in row) for row in digits],
+            labels=np.concatenate([train_digits, test_digits])[digits],
+            label_names=label_names if self.settings.stacked else ["digit"],
             splits=splits,
             settings={"pixels": hashlib.sha256(pixels.tobytes()).hexdigest()},
             origin=str(raw),
@@ -79,22 +100,38 @@ class MNIST(ImageDataModule):
 
 @dataclass(frozen=True)
 class DigitReader:
-    """MNIST's (N, 28, 28) uint8 digits at ``size``: unchanged at 28, else padded to 32 first."""
+    """MNIST's digits at ``size``: unchanged at 28, else padded to 32 first.
 
-    digits: np.ndarray
+    Attributes:
+        pixels: of the digits (D, 28, 28) uint8.
+        rows: the digit that is each channel of an image (N, channels).
+    """
+
+    pixels: np.ndarray
+    rows: np.ndarray
     size: int
 
     def fill(self, out: np.ndarray, start: int) -> Bad:
-        digits = self.digits[start : start + len(out)]
+        digits = self.pixels[self.rows[start : start + len(out)]]
         if self.size != 28:
-            digits = np.pad(digits, ((0, 0), (2, 2), (2, 2)))
+            digits = np.pad(digits, ((0, 0), (0, 0), (2, 2), (2, 2)))
         if self.size not in (28, 32):
             # Resizing is linear: what it does to the columns of an identity, it does to all.
             identity = Image.fromarray(np.eye(32, dtype=np.float32))
             resize = np.asarray(identity.resize((32, self.size), BICUBIC))
             digits = np.clip(resize @ digits.astype(np.float32) @ resize.T + 0.5, 0, 255)
-        out[:, 0] = digits
+        out[:] = digits
         return {}
+
+
+def _stacks(splits: np.ndarray) -> np.ndarray:
+    """The digits in each stack (N, 3): those of a part are shuffled anew for every channel."""
+    digits = np.empty((len(splits), STACKED), np.int64)
+    rng = np.random.default_rng(0)  # of the data, not of a run: all runs see the same stacks
+    for split in np.unique(splits):
+        rows = np.flatnonzero(splits == split)
+        digits[rows] = np.stack([rng.permutation(rows) for _ in range(STACKED)], 1)
+    return digits
 
 
 def _find(root: Path) -> Path | None:

@@ -16,6 +16,7 @@ from facegan.quality.measuring import check_asked
 from facegan.quality.metrics.adherence import Asked
 from facegan.quality.names import better
 from facegan.quality.reference import ReferenceSet, Vectors
+from facegan.quality.settings import QualitySettings
 from facegan.training.callbacks.measurement import Measurement, Row
 
 
@@ -28,6 +29,14 @@ class Quality(Measurement):
     """
 
     family = "quality"
+
+    def __init__(self, directory: str, settings: QualitySettings, every_n_epochs: int = 1) -> None:
+        super().__init__(directory, settings, every_n_epochs)
+        if "cas" in settings.metrics:
+            raise InputError(
+                f"{settings.key('metrics')}: cas trains a network of its own, which takes too long "
+                "after an epoch; leave it out, and measure it with facegan.evaluate."
+            )
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         """Load the extractor.

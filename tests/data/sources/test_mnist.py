@@ -144,6 +144,46 @@ def test_what_mnist_has_not(tmp_path, keys):
         module(tmp_path, **keys)
 
 
+def test_stacks_are_digits_of_their_own_part_with_a_label_for_each_channel(
+    tmp_path, digits, monkeypatch
+):
+    monkeypatch.setattr(mnist, "VAL", 5)
+    write(tmp_path, digits)
+    plain, data = module(tmp_path).store, module(tmp_path, stacked=True)
+    store = data.store
+    assert (data.channels, store.images.shape) == (3, (26, 3, 32, 32))
+    assert store.label_names == ["digit_red", "digit_green", "digit_blue"]
+    assert store.splits.tolist() == plain.splits.tolist()
+    of_digit = {plain.images[row].tobytes(): row for row in range(26)}
+    rows = np.array([[of_digit[channel.tobytes()] for channel in image] for image in store.images])
+    np.testing.assert_array_equal(plain.labels[rows, 0], store.labels)
+    np.testing.assert_array_equal(plain.splits[rows], store.splits[:, None].repeat(3, 1))
+    for channel in rows.T:  # each digit is once in each channel, in an order of its own
+        assert sorted(channel) == list(range(26))
+    assert len({channel.tobytes() for channel in rows.T}) == 3
+    names = [plain.names[row] for row in rows[7]]
+    assert store.names[7] == "+".join(names)
+
+
+def test_stacks_are_the_same_every_time_and_kept_apart_from_digits(tmp_path, digits):
+    write(tmp_path, digits)
+    first = module(tmp_path, stacked=True, seed=0)
+    again = module(tmp_path, stacked=True, seed=1, data_dir=str(tmp_path / "other"))
+    assert first.store.path.name == again.store.path.name
+    assert first.store.path.name.startswith("stacked_mnist-32px-")
+    np.testing.assert_array_equal(first.store.images, again.store.images)
+    plain = first.unstacked()
+    assert plain.store.path == module(tmp_path).store.path != first.store.path
+    assert plain.unstacked() is None
+    assert module(tmp_path, stacked=True).store.path == first.store.path
+
+
+@pytest.mark.parametrize(("stacked", "channels", "expected"), [(True, 1, 3), (False, 3, 1)])
+def test_channels_that_do_not_follow_from_stacked(tmp_path, stacked, channels, expected):
+    with pytest.raises(InputError, match=f"dataset.channels must be {expected} with"):
+        module(tmp_path, stacked=stacked, channels=channels)
+
+
 def test_real_mnist(real_data, tmp_path):
     source = MNIST(root=str(real_data / "mnist")).source()
     assert np.bincount(source.splits).tolist() == [55_000, 5_000, 10_000]

@@ -208,6 +208,7 @@ def test_damaged_vectors_are_computed_again(train: Train, tmp_path: Path):
         ("objective.mode=least", "objective.mode must be one of min, max"),
         ("quality.metrics=[fd]", "768 features from 40 images has a singular covariance"),
         ("quality.metrics=[kdd]", "quality.metrics must be a list of fd, kd"),
+        ("quality.metrics=[cas]", "quality.metrics: cas trains a network of its own"),
         ("quality.n=0", "quality.n must be a whole number of at least 1"),
         ("quality.n=5", "more than 5 images of each kind, not 5"),
         ("quality.extractor.kind=cnn", "set quality.extractor.kind=pixels"),
