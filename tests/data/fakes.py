@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ATTRIBUTES = ["Bald", "Eyeglasses", "Smiling", "Young"]
+ATTRIBUTES = ["Bald", "Eyeglasses", "Male", "Smiling", "Young"]
 
 
 def smooth_picture(seed: int, size: tuple[int, int] = (178, 218)) -> Image.Image:

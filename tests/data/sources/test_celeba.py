@@ -96,7 +96,7 @@ def test_pictures_without_a_row_and_rows_without_a_picture(tmp_path, fake_celeba
         del fake_celeba.labels[name]
     del fake_celeba.splits["000004.jpg"]
     del fake_celeba.people["000005.jpg"]
-    fake_celeba.labels["000077.jpg"] = [1, 1, 1, 1]
+    fake_celeba.labels["000077.jpg"] = [1] * len(ATTRIBUTES)
     store = celeba(fake_celeba.write(tmp_path)).store
 
     assert store.names == [n for n in fake_celeba.pictures if n not in ("000002.jpg", "000009.jpg")]
