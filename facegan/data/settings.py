@@ -64,6 +64,7 @@ class FolderSettings(DataSettings):
     root: str | None = setting(
         None, "directory with pictures in it or below; null: DATA_DIR/folder", form="a path"
     )
+    labels: bool = setting(True, "names of the folders in root are labels; false: no labels")
     crop: int | None = _crop(
         None, "side in pixels of the centre square that is kept; null: the shorter side"
     )

@@ -17,10 +17,15 @@ def smooth_picture(seed: int, size: tuple[int, int] = (178, 218)) -> Image.Image
     return Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
 
 
-def jpeg(seed: int, size: tuple[int, int] = (178, 218)) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The bytes of ``image`` as a file of ``kind``."""
     file = io.BytesIO()
-    smooth_picture(seed, size).save(file, "JPEG", quality=90)
+    image.save(file, kind, **options)
     return file.getvalue()
+
+
+def jpeg(seed: int, size: tuple[int, int] = (178, 218)) -> bytes:
+    return encoded(smooth_picture(seed, size), "JPEG", quality=90)
 
 
 class FakeCelebA:

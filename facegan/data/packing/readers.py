@@ -9,15 +9,16 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from facegan.data.packing.parallel import Bad
+from facegan.data.packing.ranges import Range, is_cut
 
 # Pillow widens its kernels when it shrinks (antialiasing); Lanczos looks the same and is slower.
 BICUBIC = Image.Resampling.BICUBIC
@@ -32,6 +33,10 @@ TRANSIENT = {
     errno.ESTALE,
     errno.ETIMEDOUT,
 }
+# Profiles and texts that editors and generators of images put into PNGs: Pillow's limits, 1 MB each
+# and 64 MB together, take the picture for unreadable.
+PNG_CHUNK, PNG_CHUNKS = 128 << 20, 512 << 20
+BLACK_AND_WHITE: dict[str, Range] = {"integer": (0, 65535), "float": (0, 1)}
 UPRIGHT = {  # EXIF orientation -> the transposition that undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -121,23 +126,28 @@ class ZipFiles:
 
 @dataclass(frozen=True)
 class PictureReader:
-    """Decodes picture files: centre crop, antialiased resize, (channels, size, size) uint8."""
+    """Decodes picture files: centre crop, antialiased resize, (channels, size, size) uint8.
+
+    ``white``: values of black and white in pictures of more than 8 bits, for ``integer`` and
+    ``float``; see :mod:`facegan.data.packing.ranges`.
+    """
 
     files: Files
     size: int
     channels: int
     crop: int | None  # side of the centre square in pixels; None: the picture's shorter side
+    white: Mapping[str, Range] = field(default_factory=dict)
 
     def fill(self, out: np.ndarray, start: int) -> Bad:
         bad: Bad = {}
-        with contextlib.closing(self.files), warnings.catch_warnings():
+        with contextlib.closing(self.files), _large_chunks(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd but readable metadata
             # Above this Pillow only warns at first, and a wrong header can cost gigabytes.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             for i in range(len(out)):
                 try:
                     with self.files.open(start + i) as file:
-                        out[i] = decode(file, self.size, self.channels, self.crop)
+                        out[i] = decode(file, self.size, self.channels, self.crop, self.white)
                 except Exception as error:  # Pillow raises a dozen kinds on broken files
                     if isinstance(error, OSError) and error.errno in TRANSIENT:
                         where = self.files.where(start + i)
@@ -146,7 +156,23 @@ class PictureReader:
         return bad
 
 
-def decode(file: IO[bytes], size: int, channels: int, crop: int | None) -> np.ndarray:
+@contextlib.contextmanager
+def _large_chunks() -> Iterator[None]:
+    before = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+    PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = PNG_CHUNK, PNG_CHUNKS
+    try:
+        yield
+    finally:
+        PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = before
+
+
+def decode(
+    file: IO[bytes],
+    size: int,
+    channels: int,
+    crop: int | None,
+    white: Mapping[str, Range] | None = None,
+) -> np.ndarray:
     """One picture as (channels, size, size) uint8.
 
     JPEGs are decoded at 1/2, 1/4 or 1/8 when that still leaves ``size`` pixels in the crop
@@ -164,7 +190,9 @@ def decode(file: IO[bytes], size: int, channels: int, crop: int | None) -> np.nd
             if drafted is not None:
                 scale = drafted[1][2] / width  # in scaled pixels the box may be fractional
         box = (left * scale, top * scale, (left + side) * scale, (top + side) * scale)
-        square = _eight_bit(image).resize((size, size), BICUBIC, box=box, reducing_gap=3.0)
+        square = _eight_bit(image, BLACK_AND_WHITE | dict(white or {})).resize(
+            (size, size), BICUBIC, box=box, reducing_gap=3.0
+        )
         # The centre square of a turned picture is the turned centre square, and is smaller.
         turn = UPRIGHT.get(_orientation(image))
         square = square if turn is None else square.transpose(turn)
@@ -183,13 +211,28 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, white: Mapping[str, Range]) -> Image.Image:
     """``image`` as L, RGB or RGBA, the modes that can be resized smoothly."""
-    if image.mode.startswith("I"):  # 16 bits: scaled, where Pillow's convert would clip
-        values = np.asarray(image).astype(np.float32)
-        return Image.fromarray(np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8))
+    if image.mode == "F" or image.mode.startswith("I"):  # scaled, where Pillow's convert would clip
+        return _scaled(image, *white["float" if image.mode == "F" else "integer"])
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, tuple) and is_cut(image):  # a colour of 16 bits, and pixels of 8
+        image.load()
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode in ("L", "RGB"):
         return image
+    if image.mode == "La":  # premultiplied
+        return image.convert("LA").convert("RGBA")
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _scaled(image: Image.Image, black: float, white: float) -> Image.Image:
+    """Values of one channel as 8 bits; a value that marks transparent pixels becomes white."""
+    values = np.asarray(image).astype(np.float64)
+    scaled = (np.nan_to_num(values, nan=black) - black) * (255 / max(white - black, 1e-30))
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        scaled[values == transparent] = 255
+    return Image.fromarray(np.clip(scaled + 0.5, 0, 255).astype(np.uint8))

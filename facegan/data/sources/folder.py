@@ -1,9 +1,11 @@
 """Pictures in any directory tree."""
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -11,46 +13,71 @@ from facegan.data.module import ImageDataModule
 from facegan.data.packing.readers import FolderFiles, PictureReader
 from facegan.data.packing.source import Source
 from facegan.data.settings import FolderSettings
+from facegan.data.sources.contents import described, digest
+from facegan.data.sources.listing import LeftOut, Picture, any_picture, list_pictures
 from facegan.errors import InputError
-from facegan.pictures.sheets import SHEET
 
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
+# Names of the parts into which a large data set is divided: 00000, shard_3, part-0012, 7f.
+PART = re.compile(
+    r"(parts?|shards?|chunks?|batch(es)?|images?|folder|dir)?[-_ .]*([0-9]+|[0-9a-f]{1,4})"
+)
 
 
 class Folder(ImageDataModule):
     """All pictures under ``root``; a first-level sub-folder's name is the label ``class``.
 
-    Pictures may have any size and mode: EXIF rotation is applied, transparency is laid over white,
-    16-bit grey is scaled, and an animation gives its first frame. Hidden files and folders are
-    ignored, as is ``grid.png``, the sheet that ``facegan.sample`` writes beside its pictures; links
-    to folders are followed once. A hash of its name puts a picture into val or test (5 % each), so
-    that its split stays the same when others are added.
+    Pictures may be of any format, size and mode that Pillow reads: EXIF rotation is applied,
+    transparency is laid over white, values of more than 8 bits are scaled, for all pictures alike,
+    and an animation gives its first frame. Hidden files, folders of systems (thumbnails, bins),
+    folders that facegan has written and ``grid.png``, the sheet that ``facegan.sample`` writes
+    beside its pictures, are left out, and the log says so; links to folders are followed once. A
+    hash of its name puts a picture into val or test (5 % each), so that its split stays the same
+    when others are added. With ``labels=false`` the folders' names are no labels.
     """
 
     settings_class, directory = FolderSettings, "folder"
 
-    def is_found(self) -> bool:
-        return self.root.is_dir() and next(_pictures(self.root), None) is not None
+    def content(self) -> dict[str, Any] | None:
+        content = super().content()
+        assert content is not None
+        return content if self.settings.labels else content | {"labels": False}
 
-    def source(self) -> Source:
-        root, crop = self.root, self.settings.crop
+    def is_found(self) -> bool:
+        return self.root.is_dir() and any_picture(self.root)
+
+    @cached_property
+    def _listing(self) -> tuple[list[Picture], LeftOut]:
+        root = self.root
         if not root.is_dir():
             raise InputError(
                 f"{root} is not a directory; set dataset.root to one with pictures in it."
             )
-        found = sorted(_pictures(root))
+        found, left_out = list_pictures(root)
         if not found:
             raise InputError(
-                f"{root} has no pictures ({', '.join(PICTURE_ENDINGS)}) in it or below; "
-                "set dataset.root to a directory that has."
+                f"{root} has no pictures in it or below"
+                + "".join(f"; {note}" for note in left_out.notes())
+                + "; set dataset.root to a directory that has."
             )
-        names = [name for name, _, _ in found]
-        stats = np.array([(size, changed) for _, size, changed in found], "<i8")
+        return found, left_out
+
+    def fingerprint(self) -> list[Any] | None:
+        if not self.is_found():
+            return None
+        listed = [(picture.name, picture.size, picture.changed) for picture in self._listing[0]]
+        return [digest(listed)]
+
+    def source(self) -> Source:
+        root, crop = self.root, self.settings.crop
+        found, left_out = self._listing
+        del self._listing  # a later call lists again
+        content = described(root, found)
+        names, files = _normalised([picture.name for picture in found])
 
         folders = [name.split("/")[0] if "/" in name else "." for name in names]
         classes = sorted(set(folders))
-        labelled = classes != ["."]
+        labelled = self.settings.labels and classes != ["."]
         values = np.searchsorted(classes, folders)[:, None]
         splits = np.array([_split(name) for name in names], np.uint8)
         if not (splits == 0).any():  # a few pictures, none of which fell into train
@@ -59,7 +86,13 @@ class Folder(ImageDataModule):
             name=self.name,
             size=self.image_size,
             channels=self.channels,
-            reader=PictureReader(FolderFiles(root, names), self.image_size, self.channels, crop),
+            reader=PictureReader(
+                FolderFiles(root, [found[i].name for i in files]),
+                self.image_size,
+                self.channels,
+                crop,
+                content.white,
+            ),
             names=names,
             labels=values if labelled else values[:, :0],
             label_names=["class"] if labelled else [],
@@ -67,48 +100,48 @@ class Folder(ImageDataModule):
             splits=splits,
             settings={
                 "crop": crop,
-                "files": hashlib.sha256(stats.tobytes()).hexdigest(),
+                "content": digest([content.of[i] for i in files]),
+                **({"white": content.white} if content.white else {}),
             },
             origin=str(root.resolve()),
-            notes=_notes(classes),
+            notes=[
+                *left_out.notes(),
+                *content.notes,
+                *(_notes(classes) if labelled else []),
+            ],
         )
 
 
-def _notes(classes: Sequence[str]) -> list[str]:
-    if not all(name.lower() in SPLIT_NAMES for name in classes):
-        return []
-    return [
-        f"the folders {', '.join(classes)} are taken for labels, not for splits: pictures are "
-        "split by their names; to use one of the folders alone, set dataset.root to it"
-    ]
+def _normalised(names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Names in Unicode's composed form, sorted, and the position that each had.
 
-
-def _pictures(root: Path) -> Iterator[tuple[str, int, int]]:
-    """Relative name with ``/``, size and time of change of every picture under ``root``.
-
-    A folder that is also linked to is read once: else one picture might be in two splits.
+    macOS decomposes what other systems compose: the same pictures then have the same splits. Two
+    names that become the same stay as they are.
     """
-    seen = set()
-    for folder, folders, files in os.walk(root, onerror=_raise_unreadable, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        visible = (name for name in folders if not name.startswith("."))
-        # Links last, so that a folder keeps its own name.
-        folders[:] = sorted(visible, key=lambda name: (Path(folder, name).is_symlink(), name))
-        for name in files:
-            path = Path(folder, name)
-            if name == SHEET or name.startswith("."):
-                continue
-            if path.suffix.lower() in PICTURE_ENDINGS and path.is_file():
-                status = path.stat()
-                yield path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns
+    composed = [unicodedata.normalize("NFC", name) for name in names]
+    taken: dict[str, int] = {}
+    for name in composed:
+        taken[name] = taken.get(name, 0) + 1
+    composed = [new if taken[new] == 1 else old for new, old in zip(composed, names, strict=True)]
+    order = sorted(range(len(names)), key=composed.__getitem__)
+    return [composed[i] for i in order], order
 
 
-def _raise_unreadable(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be listed ({error.strerror}).") from error
+def _notes(classes: Sequence[str]) -> list[str]:
+    if all(name.lower() in SPLIT_NAMES for name in classes):
+        return [
+            f"the folders {', '.join(classes)} are taken for labels, not for splits: pictures are "
+            "split by their names; to use one of the folders alone, set dataset.root to it"
+        ]
+    named = [name for name in classes if name != "."]
+    parts = all(PART.fullmatch(name.lower()) for name in named)
+    if parts and any(character.isdecimal() for name in named for character in name):
+        shown = ", ".join(named[:3]) + (f", … {named[-1]}" if len(named) > 3 else "")
+        return [
+            f"the folders {shown} are taken for labels; if they are only parts of the data set, "
+            "set dataset.labels=false"
+        ]
+    return []
 
 
 def _split(name: str) -> int:

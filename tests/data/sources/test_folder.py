@@ -1,14 +1,17 @@
 """A folder of pictures: which files, which labels, which split."""
 
 import os
+import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facegan.data.sources.folder import Folder
+from facegan.data.packing import store as packing
+from facegan.data.sources.folder import Folder, _notes
 from facegan.errors import InputError
-from tests.data.fakes import jpeg, smooth_picture
+from tests.data.fakes import encoded, jpeg, smooth_picture
 
 
 def folder(root: Path, **keys: object) -> Folder:
@@ -116,8 +119,82 @@ def test_a_few_pictures_can_be_trained_on(tmp_path, n):
 def test_a_changed_picture_is_seen(pictures):
     before = folder(pictures).source().directory()
     path = pictures / "cats" / "b.JPEG"
-    os.utime(path, ns=(0, 1))
+    data = bytearray(path.read_bytes())
+    data[-40] ^= 1
+    path.write_bytes(data)
     assert folder(pictures).source().directory() != before
+
+
+def test_a_copy_elsewhere_has_the_same_store(pictures, tmp_path, monkeypatch):
+    (pictures / "large.bmp").write_bytes(encoded(smooth_picture(1, (200, 200)), "BMP"))
+    store = folder(pictures).store
+    copied = shutil.copytree(pictures, tmp_path / "a copy", copy_function=shutil.copyfile)
+    for number, path in enumerate(copied.rglob("*.*")):
+        os.utime(path, (number, number))
+    monkeypatch.setattr(packing, "_build", lambda *args: pytest.fail("packed anew"))
+    assert folder(copied).store.path == store.path
+
+
+def test_pictures_that_were_not_touched_are_not_opened_again(pictures, monkeypatch):
+    store = folder(pictures).store
+    monkeypatch.setattr(Folder, "source", lambda self: pytest.fail("read again"))
+    assert folder(pictures).store.path == store.path
+
+
+def test_names_composed_and_decomposed_are_the_same(tmp_path):
+    composed, decomposed = "caf\u00e9/\u00fc", "cafe\u0301/u\u0308"
+    assert unicodedata.normalize("NFC", decomposed) == composed
+    sources = []
+    for place, name in (("linux", composed), ("mac", decomposed)):
+        for number in range(5):
+            path = tmp_path / place / f"{name}{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            smooth_picture(number, (20, 20)).save(path)
+        sources.append(folder(tmp_path / place).source())
+    one, other = sources
+    assert one.directory() == other.directory()
+    assert one.splits.tolist() == other.splits.tolist()
+    assert other.class_names == {"class": ["caf\u00e9"]}
+    assert folder(tmp_path / "mac").store.images.any(axis=(1, 2, 3)).all()
+
+
+def test_two_names_that_would_become_the_same_are_both_kept(tmp_path):
+    for name in ("\u00fc.png", "u\u0308.png"):
+        smooth_picture(len(name), (20, 20)).save(tmp_path / name)
+    assert len(set(folder(tmp_path).source().names)) == 2
+
+
+def test_folders_can_be_no_labels(pictures, caplog):
+    (pictures / "dogs").rename(pictures / "00000")
+    (pictures / "cats").rename(pictures / "01000")
+    assert folder(pictures).store.label_names == ["class"]
+    assert "00000, 01000 are taken for labels" in caplog.text
+    assert "set dataset.labels=false" in caplog.text
+    caplog.clear()
+    store = folder(pictures, labels=False).store
+    assert store.label_names == []
+    assert store.labels.shape == (4, 0)
+    assert "labels" not in caplog.text
+    shutil.rmtree(pictures)
+    assert folder(pictures, labels=False).store.label_names == []  # without its pictures, too
+    assert folder(pictures).store.label_names == ["class"]
+
+
+@pytest.mark.parametrize(
+    ("names", "are_parts"),
+    [
+        (["0", "1"], True),
+        (["shard_3", "shard-12"], True),
+        (["0a", "ff", "c3"], True),
+        (["part1", "part2", "."], True),
+        (["face", "dead"], False),
+        (["2023", "cats"], False),
+        (["cats", "dogs"], False),
+        (["."], False),
+    ],
+)
+def test_folders_that_look_like_parts_of_one_data_set_are_pointed_out(names, are_parts):
+    assert any("dataset.labels=false" in note for note in _notes(names)) == are_parts
 
 
 def test_grey_pictures(pictures):
