@@ -1,12 +1,17 @@
 """Decoding: every kind of picture people have, in the right place and the right colours."""
 
 import errno
+import functools
 import io
+import warnings
 from typing import IO
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, PngImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 from facegan.data.packing.readers import FolderFiles, PictureReader, decode
 from tests.data.fakes import smooth_picture
@@ -64,6 +69,118 @@ def test_every_mode_has_its_colours(kind):
     assert pixels.shape == (3, 16, 16)
     assert pixels.dtype == np.uint8
     assert colours(pixels) == (left, right)
+
+
+RAMP = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (48, 1))
+MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB",
+         "HSV", "I", "F", "I;16", "I;16B"]  # fmt: skip
+FORMATS = ["BMP", "DDS", "DIB", "GIF", "ICO", "IM", "JPEG", "JPEG2000", "MSP", "PCX", "PNG", "PPM",
+           "SGI", "TGA", "TIFF", "WEBP", "XBM", "QOI", "AVIF", "BLP"]  # fmt: skip
+
+
+def in_mode(mode: str) -> Image.Image:
+    """A ramp from black to white in ``mode``."""
+    grey = Image.fromarray(RAMP)
+    if mode == "F":
+        return Image.fromarray(RAMP.astype(np.float32) / 255)
+    if mode.startswith("I"):
+        deep = Image.fromarray(RAMP.astype(np.int32) * 257)
+        return deep if mode == "I" else deep.convert("I;16").convert(mode)
+    if mode in ("P", "PA"):
+        indexed = grey.convert("P")
+        return indexed if mode == "P" else indexed.convert("PA")
+    if mode == "LAB":
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        return ImageCms.profileToProfile(grey.convert("RGB"), *profiles, outputMode="LAB")
+    if mode in ("La", "RGBa"):
+        return grey.convert("LA" if mode == "La" else "RGBA").convert(mode)
+    return grey.convert("RGB").convert(mode)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_comes_out_in_its_range_from_every_format_that_holds_it(mode):
+    held = 0
+    for kind in FORMATS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                file = encode(in_mode(mode), kind)
+                written = Image.open(file)
+            except (OSError, ValueError, KeyError):
+                continue  # this format does not hold the mode
+        if written.mode != mode:  # changed by the writer: not a matter of reading
+            continue
+        held += 1
+        for channels in (1, 3):
+            file.seek(0)
+            pixels = decode(file, 48, channels, None).astype(float)
+            assert pixels.shape == (channels, 48, 48)
+            if mode != "1":  # dithered
+                assert np.abs(pixels - RAMP).mean() < 4, (mode, kind)
+            assert pixels[:, :, :4].mean() < 32, (mode, kind)
+            assert pixels[:, :, -4:].mean() > 223, (mode, kind)
+    assert held or mode in ("La", "RGBX", "RGBa", "HSV", "I;16B"), f"no format tried holds {mode}"
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(FORMATS),
+    st.binary(max_size=64),
+    st.floats(0, 1),
+    st.sampled_from([1, 3]),
+)
+def test_a_damaged_picture_is_read_or_named(kind, noise, place, channels):
+    """Bytes overwritten anywhere: the reader returns pixels or a reason, and never raises."""
+    data = bytearray(damaged_originals()[kind])
+    at = int(place * len(data))
+    data[at : at + len(noise)] = noise
+    pixels = np.zeros((1, channels, 16, 16), np.uint8)
+    bad = PictureReader(InMemory(bytes(data)), 16, channels, None).fill(pixels, 0)
+    assert set(bad) <= {0}
+    assert all(bad.values())
+
+
+class InMemory:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def open(self, index: int) -> IO[bytes]:
+        return io.BytesIO(self.data)
+
+    def where(self, index: int) -> str:
+        return "in memory"
+
+    def close(self) -> None: ...
+
+
+@functools.cache
+def damaged_originals() -> dict[str, bytes]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some formats will be removed from Pillow
+        return _originals()
+
+
+def _originals() -> dict[str, bytes]:
+    modes = {"MSP": "1", "XBM": "1", "BLP": "P"}
+    images = {kind: smooth_picture(5, (40, 32)).convert(modes.get(kind, "RGB")) for kind in FORMATS}
+    return {kind: encode(image, kind).getvalue() for kind, image in images.items()}
+
+
+@pytest.mark.parametrize("chunk", ["profile", "text", "compressed text"])
+def test_large_profiles_and_texts_in_a_png_do_not_matter(tmp_path, chunk):
+    noise = np.random.default_rng(0).integers(32, 127, 3 << 20, dtype=np.uint8).tobytes()
+    info, options = PngInfo(), {}
+    if chunk == "profile":
+        options["icc_profile"] = noise
+    else:
+        info.add_text("parameters", noise.decode(), zip=chunk == "compressed text")
+    halves("red", "blue").save(tmp_path / "a.png", pnginfo=info, **options)
+    pixels = np.zeros((1, 3, 16, 16), np.uint8)
+    before = PngImagePlugin.MAX_TEXT_CHUNK
+    assert PictureReader(FolderFiles(tmp_path, ["a.png"]), 16, 3, None).fill(pixels, 0) == {}
+    assert colours(pixels[0]) == (RED, BLUE)
+    assert before == PngImagePlugin.MAX_TEXT_CHUNK
 
 
 def test_cmyk_jpeg():
