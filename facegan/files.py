@@ -59,6 +59,15 @@ def alone(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def legible(name: str) -> str:
+    """``name`` of a file as text that can be printed, drawn and written anywhere.
+
+    Bytes that are no UTF-8 and control characters are escaped: ``caf\\xe9``, ``a\\n``.
+    """
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in text)
+
+
 def expect_writable(directory: Path) -> None:
     """Create ``directory``; raises InputError if nothing can be written to it."""
     try:

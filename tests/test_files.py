@@ -1,8 +1,11 @@
 """Tables on the disk."""
 
+import os
 from pathlib import Path
 
-from facegan.files import append_csv, read_csv, write_csv
+import pytest
+
+from facegan.files import append_csv, legible, read_csv, write_csv
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path):
@@ -27,3 +30,18 @@ def test_a_line_cut_short_is_dropped_and_columns_are_added(tmp_path: Path):
     path.write_text("loss,step\n0.5,128\n0.25,25")  # of 256: no field is missing
     assert read_csv(path) == [{"loss": "0.5", "step": "128"}]
     assert read_csv(tmp_path / "none.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("café", "café"),
+        (os.fsdecode(b"caf\xe9"), "caf\\xe9"),
+        ("a\nb\x07", "a\\nb\\x07"),
+        ("日本 😀", "日本 😀"),
+        ("$x$ |_", "$x$ |_"),
+    ],
+)
+def test_any_name_of_a_file_becomes_legible(name, shown):
+    assert legible(name) == shown
+    shown.encode("utf-8")

@@ -181,8 +181,8 @@ def text(analysis: Analysis, title: str) -> str:
     ]
     for number, size in enumerate(clusters.sizes):
         share = f" {covered.generated[number]:.1%} |" if covered else ""
-        typical = ", ".join(analysis.typical(number))
-        name = analysis.names[number]
+        typical = ", ".join(analysis.typical(number)).replace("|", "\\|")
+        name = analysis.names[number].replace("|", "\\|")
         lines.append(f"| {number} | {name} | {size:,} | {size / count:.1%} |{share} {typical} |")
     if analysis.associations:
         lines += [

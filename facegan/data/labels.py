@@ -7,6 +7,8 @@ import numpy as np
 
 from facegan.errors import InputError
 
+MOST_CLASSES = 100  # of one label, with columns of their own in tables
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -33,7 +35,10 @@ class Labels:
         return columns
 
     def binary(self) -> tuple[list[str], np.ndarray]:
-        """Names and boolean columns (N, B): a label with more classes has a column per class."""
+        """Names and boolean columns (N, B): a label with more classes has a column per class.
+
+        Of more than MOST_CLASSES classes, the most frequent have one.
+        """
         names, columns = [], []
         for i, name in enumerate(self.names):
             values = self.values[:, i]
@@ -41,7 +46,9 @@ class Labels:
                 names.append(name)
                 columns.append(values == 1)
                 continue
-            for value in np.unique(values):
+            classes, counts = np.unique(values, return_counts=True)
+            frequent = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+            for value in classes[np.sort(frequent)]:
                 names.append(f"{name}={self.meaning(name, int(value))}")
                 columns.append(values == value)
         count = len(self.values)

@@ -17,6 +17,7 @@ from PIL import Image
 
 DPI = 100
 COLOURED_GROUPS = 12  # groups coloured in a scatter plot
+CONFUSED = 40  # classes with a row of their own in a confusion matrix
 
 
 def margin_of_share(share: np.ndarray, n: int) -> np.ndarray:
@@ -47,6 +48,24 @@ def _printable(name: object) -> str:
     return str(name).encode("utf-8", "replace").decode()
 
 
+def _short(name: object, length: int = 40) -> str:
+    """``name`` as drawn, on one line of at most ``length`` characters."""
+    line = " ".join(_printable(name).split()) or "?"
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def _legend(axis: Any, drawn: Mapping[str, Any], size: int, **options: Any) -> None:
+    """A legend beside the axes: a name for each of what was drawn.
+
+    Names are set afterwards, since matplotlib leaves out those that begin with an underscore.
+    """
+    numbers = [str(number) for number in range(len(drawn))]
+    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), **options}
+    legend = axis.legend(list(drawn.values()), numbers, fontsize=size, **place)
+    for text, name in zip(legend.get_texts(), drawn, strict=True):
+        text.set_text(name)
+
+
 def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image:
     """Points (N, 2), one panel per title, coloured by its values (N,) with a legend.
 
@@ -61,13 +80,16 @@ def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image
         groups, sizes = np.unique(values, return_counts=True)
         shown = sorted(groups[np.argsort(-sizes, kind="stable")][:COLOURED_GROUPS])
         axis.scatter(*points.T, s=4, color="lightgrey")
+        drawn: dict[str, Any] = {}
         for number, group in enumerate(shown):
             colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"
             marker = "o" if number < 10 else "x"
-            name = textwrap.fill(textwrap.shorten(_printable(group), 40, placeholder=" …"), 14)
-            axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker, label=name)
-        axis.set_title(_printable(title), fontsize=10)
-        axis.legend(fontsize=6, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
+            name = textwrap.fill(_short(group), 14)
+            name = name if name not in drawn else f"{name} ({number + 1})"
+            dots = axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker)
+            drawn[name] = dots
+        axis.set_title(_short(title, 60), fontsize=10)
+        _legend(axis, drawn, 6, markerscale=2)
     # Fixed margins: tight_layout takes seconds here.
     right = 1 - 1 / (4.2 * columns)  # an inch for the legend
     figure.subplots_adjust(0.01, 0.01, right, 0.94, wspace=0.25, hspace=0.1)
@@ -86,10 +108,11 @@ def curves(
     for unused in axes.flat[len(panels) :]:
         unused.set_axis_off()
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
+        drawn: dict[str, Any] = {}
         for number, (name, values) in enumerate(lines.items()):
             style = "-" if number < 10 else "--"
-            axis.plot(x, values, style, marker=".", label=_printable(name))
-        axis.set_title(_printable(title), fontsize=10)
+            (drawn[_short(name, 24)],) = axis.plot(x, values, style, marker=".")
+        axis.set_title(_short(title, 60), fontsize=10)
         axis.set_xlabel(x_label)
         if logarithmic:
             axis.set_xscale("log")
@@ -97,7 +120,7 @@ def curves(
             axis.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
         axis.grid(alpha=0.3)
         if 1 < len(lines) <= 20:
-            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the lines
+            _legend(axis, drawn, 7)
     return _drawn(figure)
 
 
@@ -116,10 +139,10 @@ def intervals(
         # A bootstrap interval of few draws can lie on one side of the value.
         error = np.maximum(0, [value - low, high - value])
         axis.errorbar(value, y + shift, xerr=error, fmt="o", ms=3, lw=1, label=name)
-    axis.set_yticks(y, [_printable(row) for row in rows], fontsize=8)
+    axis.set_yticks(y, [_short(row) for row in rows], fontsize=8)
     axis.set_ylim(len(rows) - 0.4, -0.6)  # first row on top
     axis.grid(axis="x", alpha=0.3)
-    axis.set_title(_printable(title), fontsize=10)
+    axis.set_title(_short(title, 60), fontsize=10)
     axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))  # beside the points
     return _drawn(figure)
 
@@ -145,15 +168,27 @@ def bars(title: str, rows: Sequence[str], values: Sequence[float]) -> Image.Imag
     axis = axes[0, 0]
     drawn = axis.barh(range(len(rows)), values)
     axis.bar_label(drawn, fmt=" %.4g", fontsize=8)
-    axis.set_yticks(range(len(rows)), [_printable(row) for row in rows], fontsize=8)
+    ticks = ["\n".join(_short(line, 80) for line in row.split("\n")) for row in rows]
+    axis.set_yticks(range(len(rows)), ticks, fontsize=8)
     axis.margins(x=0.12)
     axis.invert_yaxis()
-    axis.set_title(_printable(title), fontsize=10)
+    axis.set_title(_short(title, 60), fontsize=10)
     return _drawn(figure)
 
 
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
-    """Counts (true, predicted), coloured by their share of the true class."""
+    """Counts (true, predicted), coloured by their share of the true class.
+
+    Of more than CONFUSED classes, those with the most images have a row, and the rest share one.
+    """
+    if len(names) > CONFUSED:
+        shown = np.sort(np.argsort(-matrix.sum(1), kind="stable")[: CONFUSED - 1])
+        group = np.full(len(names), CONFUSED - 1)
+        group[shown] = np.arange(CONFUSED - 1)
+        merged = np.zeros((CONFUSED, CONFUSED), matrix.dtype)
+        np.add.at(merged, (group[:, None], group[None]), matrix)
+        others = f"{len(names) - len(shown)} others"
+        matrix, names = merged, [*(names[number] for number in shown), others]
     side = 2 + 0.42 * len(names)
     figure, axes = _figure(1, 1, side, side)
     axis = axes[0, 0]
@@ -163,7 +198,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
         if matrix[i, j]:
             colour = "white" if share[i, j] > 0.5 else "black"
             axis.text(j, i, f"{matrix[i, j]}", ha="center", va="center", fontsize=7, color=colour)
-    ticks = [_printable(name) for name in names]
+    ticks = [_short(name) for name in names]
     axis.set_xticks(range(len(names)), ticks, fontsize=8, rotation=90)
     axis.set_yticks(range(len(names)), ticks, fontsize=8)
     axis.set_xlabel("predicted")

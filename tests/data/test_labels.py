@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facegan.data.labels import Labels, choose_labels
+from facegan.data.labels import MOST_CLASSES, Labels, choose_labels
 from facegan.errors import InputError
 
 
@@ -32,3 +32,13 @@ def test_classes_become_columns_and_attributes_stay_one():
     names, columns = Labels(values, ["class", "Bald"], {"class": ["cat", "dog", "owl"]}).binary()
     assert names == ["class=cat", "class=owl", "Bald"]
     assert columns.astype(int).tolist() == [[1, 0, 1], [0, 1, 0], [0, 1, 1]]
+
+
+def test_of_thousands_of_classes_the_most_frequent_have_columns():
+    values = np.concatenate([np.arange(3000), np.full(5, 2999), np.full(4, 1234)])[:, None]
+    classes = [f"person {number}" for number in range(3000)]
+    names, columns = Labels(values, ["class"], {"class": classes}).binary()
+    assert len(names) == columns.shape[1] == MOST_CLASSES
+    counts = dict(zip(names, columns.sum(0), strict=True))
+    assert counts["class=person 2999"] == 6
+    assert counts["class=person 1234"] == 5

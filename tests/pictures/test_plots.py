@@ -7,7 +7,8 @@ from PIL import Image
 from facegan.pictures import plots
 
 BLUE, ORANGE = (31, 119, 180), (255, 127, 14)  # matplotlib's first two colours
-HARD = ["$x$", "a $\\frac{", "\udcff", "日本"]  # a formula, a broken one, undecodable, no glyph
+# A formula, a broken one, undecodable, no glyph, left out by matplotlib's legends, …
+HARD = ["$x$", "a $\\frac{", "\udcff", "日本", "_x", "a\tb", "x" * 300, " "]
 
 
 def marks(picture: Image.Image, colour: tuple[int, int, int]) -> np.ndarray:
@@ -77,3 +78,25 @@ def test_names_are_drawn_literally(name: str):
     plots.intervals(name, [name], {"b": [(0.5, 0.4, 0.6)]})
     plots.bars(name, [name], [1])
     plots.confusion(np.eye(2, dtype=int), [name, "b"])
+
+
+def test_names_that_begin_with_an_underscore_are_in_the_legend():
+    points = np.random.default_rng(0).random((6, 2))
+
+    def legend(name: str) -> np.ndarray:
+        picture = plots.scatter(points, {"class": np.array([name, "other"] * 3)})
+        return np.asarray(picture)[:, -100:] < 100
+
+    assert (legend("_hidden") ^ legend("hidden")).any()
+    lines = {"_first": [1.0, 2.0], "second": [2.0, 1.0]}
+    assert plots.curves([1, 2], {"a": lines}).size
+
+
+def test_a_confusion_of_thousands_of_classes_is_of_bounded_size():
+    matrix = np.zeros((5000, 5000), np.int16)
+    matrix[7, 7], matrix[3000, 3000], matrix[4999, 4999] = 9, 5, 1
+    many = plots.confusion(matrix, [f"person {number}" for number in range(5000)])
+    few = plots.confusion(np.eye(plots.CONFUSED, dtype=int), ["x"] * plots.CONFUSED)
+    assert many.width < 1.5 * few.width
+    dark = marks(many, (8, 48, 107))
+    assert np.corrcoef(dark.T)[0, 1] > 0.5

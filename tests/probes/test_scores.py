@@ -63,3 +63,14 @@ def test_an_attribute_that_no_test_image_has_is_left_out_of_the_mean():
     scores = score(truth - 0.5, truth, Problem(["a", "b"]))
     assert np.isnan(scores["b"]["average_precision"].value)
     assert scores["mean"]["average_precision"].value == 1
+
+
+def test_classes_without_an_image_change_nothing():
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(30, 4)), np.arange(30) % 3
+    wide = np.full((30, 2000), -9.0)
+    wide[:, :4] = logits
+    few = score(logits, targets, Problem(["class"], list("abcd")), draws=20)
+    many = score(wide, targets, Problem(["class"], [str(i) for i in range(2000)]), draws=20)
+    for metric, value in few["class"].items():
+        assert many["class"][metric].value == pytest.approx(value.value)

@@ -30,7 +30,7 @@ from facegan import __version__
 from facegan.data.packing import parallel
 from facegan.data.packing.source import SPLITS, STORE_FORMAT, Source
 from facegan.errors import InputError
-from facegan.files import DISK_FULL, alone, write_npy_header
+from facegan.files import DISK_FULL, alone, legible, write_npy_header
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +242,9 @@ def _check_bad(skipped: list[dict[str, str]], kept: int, allowed: float, origin:
 
 
 def _some(skipped: list[dict[str, str]]) -> str:
-    shown = ", ".join(f"{picture['name']} ({picture['reason']})" for picture in skipped[:5])
+    shown = ", ".join(
+        f"{legible(picture['name'])} ({picture['reason']})" for picture in skipped[:5]
+    )
     return shown + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
 
 

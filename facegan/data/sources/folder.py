@@ -16,6 +16,7 @@ from facegan.data.settings import FolderSettings
 from facegan.data.sources.contents import described, digest
 from facegan.data.sources.listing import LeftOut, Picture, any_picture, list_pictures
 from facegan.errors import InputError
+from facegan.files import legible
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
 # Names of the parts into which a large data set is divided: 00000, shard_3, part-0012, 7f.
@@ -75,7 +76,7 @@ class Folder(ImageDataModule):
         content = described(root, found)
         names, files = _normalised([picture.name for picture in found])
 
-        folders = [name.split("/")[0] if "/" in name else "." for name in names]
+        folders = [legible(name.split("/")[0]) if "/" in name else "." for name in names]
         classes = sorted(set(folders))
         labelled = self.settings.labels and classes != ["."]
         values = np.searchsorted(classes, folders)[:, None]

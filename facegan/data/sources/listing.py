@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from facegan.errors import InputError
+from facegan.files import legible
 from facegan.pictures.sheets import SHEET
 
 log = logging.getLogger(__name__)
@@ -180,4 +181,6 @@ def _unlisted(path: Path, error: OSError) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return ", ".join(map(legible, names[:8])) + (
+        f" and {len(names) - 8} more" if len(names) > 8 else ""
+    )

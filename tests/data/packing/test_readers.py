@@ -84,8 +84,7 @@ def in_mode(mode: str) -> Image.Image:
     if mode == "F":
         return Image.fromarray(RAMP.astype(np.float32) / 255)
     if mode.startswith("I"):
-        deep = Image.fromarray(RAMP.astype(np.int32) * 257)
-        return deep if mode == "I" else deep.convert("I;16").convert(mode)
+        return Image.fromarray(RAMP.astype(np.int32) * 257).convert(mode)
     if mode in ("P", "PA"):
         indexed = grey.convert("P")
         return indexed if mode == "P" else indexed.convert("PA")

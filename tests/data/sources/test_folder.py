@@ -2,16 +2,23 @@
 
 import os
 import shutil
+import sys
 import unicodedata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facegan.data.packing import store as packing
 from facegan.data.sources.folder import Folder, _notes
+from facegan.data.sources.listing import OF_SYSTEMS
 from facegan.errors import InputError
 from tests.data.fakes import encoded, jpeg, smooth_picture
+
+DOT = encoded(smooth_picture(0, (16, 16)), "PNG")
 
 
 def folder(root: Path, **keys: object) -> Folder:
@@ -206,3 +213,29 @@ def test_nothing_there(tmp_path):
         folder(tmp_path / "no").prepare_data()
     with pytest.raises(InputError, match="has no pictures"):
         folder(tmp_path).prepare_data()
+
+
+ANY_NAME = st.binary(min_size=1, max_size=40).filter(
+    lambda name: b"/" not in name and b"\0" not in name and not name.startswith(b".")
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse some names")
+@settings(deadline=None, max_examples=25)
+@given(st.sets(ANY_NAME, min_size=2, max_size=4))
+def test_any_bytes_can_be_the_name_of_a_class(names):
+    with TemporaryDirectory() as place:
+        root = os.fsencode(place) + b"/pictures"
+        for name in names:
+            Path(os.fsdecode(root + b"/" + name)).mkdir(parents=True)
+            for path in (b"a.png", b"\xff\xe9.png"):
+                Path(os.fsdecode(root + b"/" + name + b"/" + path)).write_bytes(DOT)
+        store = folder(Path(os.fsdecode(root))).store
+        taken = [name for name in names if not OF_SYSTEMS.fullmatch(os.fsdecode(name).lower())]
+        assert len(store) == 2 * len(taken)
+        classes = store.class_names["class"]
+        assert len(set(classes)) == len(taken)
+        for name in classes:
+            assert name.isprintable()
+            name.encode("utf-8")
+        assert [os.fsencode(name).split(b"/")[0] in names for name in store.names]
