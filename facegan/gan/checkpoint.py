@@ -11,6 +11,7 @@ from facegan.devices import usable_device
 from facegan.errors import InputError, WriteError
 from facegan.files import replacing
 from facegan.gan.gan import GAN
+from facegan.networks.dcgan import LARGE, UNLIMITED
 from facegan.quoting import assignment
 from facegan.run_dir import checkpoint_file, last_checkpoint
 
@@ -32,6 +33,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if not complete:
         raise InputError(f"{path} is not a facegan checkpoint: it has no images_seen.")
+    settings = checkpoint["hyper_parameters"]
+    if "max_width" not in settings and settings.get("image_size", 0) > LARGE:
+        settings["max_width"] = UNLIMITED  # of a version that did not have it
     return {**checkpoint, "path": path}
 
 

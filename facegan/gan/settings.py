@@ -33,6 +33,9 @@ class GANSettings(Settings):
     blocks: Count | None = setting(
         None, "strided layers in each network; null: from the image size (64 px: 4)"
     )
+    max_width: Count | None = setting(
+        None, "most feature maps of a layer; null: 512 above 128 px, no limit up to it"
+    )
     norm_d: Literal["batch", "group", "none"] = setting(
         "batch", "normalisation in the discriminator; a gradient penalty needs group or none"
     )

@@ -23,6 +23,8 @@ from facegan.settings import Count, checked
 
 Norm = Literal["batch", "group", "none"]
 POOLED = 4  # features are max-pooled to 4 x 4, as in section 5.1 of the paper
+LARGE, LARGE_WIDTH = 128, 512  # above this size, a layer has at most so many maps
+UNLIMITED = 1 << 16
 EMBEDDING, PROJECTION = 100, 128  # elements of a condition in G, and in D's last layer
 
 
@@ -57,6 +59,17 @@ def base_size(image_size: int, blocks: int) -> int:
     return base
 
 
+def feature_maps(image_size: int, width: int, blocks: int, max_width: int | None) -> list[int]:
+    """Maps after each of D's layers: they double from ``width`` up to ``max_width``.
+
+    ``None``: up to 512 above 128 px, as most code has it, and without a limit below. Doubling on,
+    1024 px take 8192 maps and more than a billion weights.
+    """
+    if max_width is None:
+        max_width = LARGE_WIDTH if image_size > LARGE else UNLIMITED
+    return [max(width, min(width * 2**number, max_width)) for number in range(blocks)]
+
+
 def init_weights(module: nn.Module) -> None:
     """Paper's initialisation: convolutions N(0, 0.02), norms N(1, 0.02), every bias 0."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -74,7 +87,8 @@ class Generator(nn.Sequential):
 
     Transposed convolutions, BatchNorm and ReLU in all layers but the last, which ends in tanh.
     ``width`` is the number of feature maps before the last layer (128 in the paper, at 64 x 64);
-    it doubles towards the latents. ``fast``: see :class:`facegan.networks.winograd.Conv2d`.
+    it doubles towards the latents, up to ``max_width`` (:func:`feature_maps`). ``fast``: see
+    :class:`facegan.networks.winograd.Conv2d`.
 
     With ``conditions``, it also takes vectors (N, conditions): their linear embedding, at first a
     third of the latents in length, is appended to these. As long as they are, it takes their place,
@@ -90,10 +104,11 @@ class Generator(nn.Sequential):
         blocks: int | None = None,
         fast: bool = True,
         conditions: int = 0,
+        max_width: int | None = None,
     ) -> None:
         blocks = default_blocks(image_size) if blocks is None else blocks
         base = base_size(image_size, blocks)
-        maps = [width * 2**n for n in reversed(range(blocks))]
+        maps = feature_maps(image_size, width, blocks, max_width)[::-1]
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         latent_dim += EMBEDDING if conditions else 0
         layers["unflatten"] = nn.Unflatten(1, (latent_dim, 1, 1))
@@ -150,12 +165,13 @@ class Discriminator(nn.Module):
         spectral_norm: bool = False,
         fast: bool = True,
         conditions: int = 0,
+        max_width: int | None = None,
     ) -> None:
         super().__init__()
         checked("model.norm_d", norm, Norm)
         blocks = default_blocks(image_size) if blocks is None else blocks
         base = base_size(image_size, blocks)
-        maps = [width * 2**n for n in range(blocks)]
+        maps = feature_maps(image_size, width, blocks, max_width)
         self.layers = nn.Sequential()
         for number, (before, after) in enumerate(zip([channels, *maps], maps, strict=False)):
             plain = number == 0 or norm == "none"
@@ -205,9 +221,9 @@ def build_dcgan(settings: Any, conditions: int = 0) -> tuple[Generator, Discrimi
     """G and D of the settings of a GAN (:class:`facegan.gan.settings.GANSettings`)."""
     s = settings
     shape = (s.image_size, s.channels)
-    G = Generator(*shape, s.latent_dim, s.width_g, s.blocks, s.winograd, conditions)
+    G = Generator(*shape, s.latent_dim, s.width_g, s.blocks, s.winograd, conditions, s.max_width)
     D = Discriminator(
-        *shape, s.width_d, s.blocks, s.norm_d, s.spectral_norm, s.winograd, conditions
+        *shape, s.width_d, s.blocks, s.norm_d, s.spectral_norm, s.winograd, conditions, s.max_width
     )
     return G, D
 

@@ -189,7 +189,9 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
         np.add.at(merged, (group[:, None], group[None]), matrix)
         others = f"{len(names) - len(shown)} others"
         matrix, names = merged, [*(names[number] for number in shown), others]
-    side = 2 + 0.42 * len(names)
+    ticks = [_short(name, 24) for name in names]
+    # A character of a tick takes about 0.08 inches.
+    side = max(2, 1 + 0.08 * max(map(len, ticks))) + 0.42 * len(names)
     figure, axes = _figure(1, 1, side, side)
     axis = axes[0, 0]
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
@@ -198,7 +200,6 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
         if matrix[i, j]:
             colour = "white" if share[i, j] > 0.5 else "black"
             axis.text(j, i, f"{matrix[i, j]}", ha="center", va="center", fontsize=7, color=colour)
-    ticks = [_short(name) for name in names]
     axis.set_xticks(range(len(names)), ticks, fontsize=8, rotation=90)
     axis.set_yticks(range(len(names)), ticks, fontsize=8)
     axis.set_xlabel("predicted")

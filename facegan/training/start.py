@@ -27,6 +27,7 @@ ARCHITECTURE = {
     "width_g": "model.width_g",
     "width_d": "model.width_d",
     "blocks": "model.blocks",
+    "max_width": "model.max_width",
     "norm_d": "model.norm_d",
     "spectral_norm": "model.spectral_norm",
 }

@@ -30,7 +30,7 @@ def announce(model: GAN, data: ImageDataModule, trainer: pl.Trainer, run_dir: Pa
     epochs = "without end" if trainer.max_epochs == -1 else f"{trainer.max_epochs} epochs"
     log.info(
         "facegan %s: %s at %d px, %s training images, %s in batches of %d.\n"
-        "Loss %s, width %d/%d, on %s x %d. Everything goes to %s",
+        "Loss %s, width %d/%d, %s MB a checkpoint, on %s x %d. Everything goes to %s",
         __version__,
         data.name,
         settings.image_size,
@@ -40,10 +40,18 @@ def announce(model: GAN, data: ImageDataModule, trainer: pl.Trainer, run_dir: Pa
         settings.loss,
         settings.width_g,
         settings.width_d,
+        f"{checkpoint_bytes(model) / 1e6:,.1f}",
         type(trainer.accelerator).__name__.removesuffix("Accelerator").lower(),
         trainer.world_size,
         _short(run_dir),
     )
+
+
+def checkpoint_bytes(model: GAN) -> int:
+    """About how large a checkpoint of ``model`` is: all weights, and Adam's two moments of some."""
+    weights = sum(p.nbytes for p in model.parameters())
+    trained = (model.generator, model.discriminator)
+    return weights + 2 * sum(p.nbytes for network in trained for p in network.parameters())
 
 
 def write_result(run_dir: Path, objective: Objective, images: int, seconds: float) -> None:

@@ -10,6 +10,7 @@ from facegan.errors import InputError, WriteError
 from facegan.gan.checkpoint import AtomicCheckpointIO, load_gan, read_checkpoint
 from facegan.gan.gan import GAN
 from facegan.gan.latents import sample_latents
+from facegan.networks.dcgan import UNLIMITED
 from facegan.run_dir import checkpoint_file
 from tests.gan.test_gan import fit, tiny
 
@@ -142,3 +143,12 @@ def test_only_a_run_with_a_checkpoint_is_advised_to_resume(
     with pytest.raises(WriteError, match=r"cannot be written \(No space") as raised:
         full_disk.save_checkpoint({"number": 2}, tmp_path / place)
     assert "resume" not in str(raised.value)
+
+
+def test_a_large_network_of_a_version_without_max_width_loads(tmp_path: Path):
+    gan = GAN(image_size=256, width_g=2, width_d=2, latent_dim=4, max_width=UNLIMITED)
+    hyper_parameters = dict(gan.hparams)
+    del hyper_parameters["max_width"]
+    content = {"state_dict": gan.state_dict(), "hyper_parameters": hyper_parameters}
+    torch.save({**content, "images_seen": 8}, tmp_path / "a.ckpt")
+    assert read_checkpoint(tmp_path / "a.ckpt")["hyper_parameters"]["max_width"] == UNLIMITED

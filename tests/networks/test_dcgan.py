@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from facegan.errors import InputError
-from facegan.networks.dcgan import Discriminator, Generator, default_blocks
+from facegan.networks.dcgan import Discriminator, Generator, default_blocks, feature_maps
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,29 @@ def test_features_are_those_that_lead_to_the_logit():
     features = D.forward_features(images)
     last = features[:, -32 * 4 * 4 :].unflatten(1, (32, 4, 4))  # 4 x 4 already: nothing pooled
     torch.testing.assert_close(D.logit(last).flatten(), D(images))
+
+
+@pytest.mark.parametrize("size", [28, 32, 64, 128])
+def test_up_to_128_pixels_the_maps_double_as_in_the_paper(size: int):
+    blocks = default_blocks(size)
+    assert feature_maps(size, 64, blocks, None) == [64 * 2**n for n in range(blocks)]
+
+
+def test_large_images_have_at_most_512_maps_unless_more_are_asked_for():
+    assert feature_maps(256, 64, 6, None) == [64, 128, 256, 512, 512, 512]
+    assert feature_maps(256, 1024, 2, None) == [1024, 1024]  # a wider first layer was asked for
+    assert feature_maps(64, 64, 4, 128) == [64, 128, 128, 128]
+    with torch.device("meta"):
+        weights = [
+            sum(p.numel() for p in network(1024).parameters())
+            for network in (Generator, Discriminator)
+        ]
+    assert max(weights) < 35e6  # doubling on: more than 700 million
+
+
+def test_capped_networks_give_images_and_logits():
+    G, D = Generator(64, 3, 8, width=4, max_width=8), Discriminator(64, width=4, max_width=8)
+    images = G(torch.randn(2, 8))
+    assert images.shape == (2, 3, 64, 64)
+    assert D(images).shape == (2,)
+    assert D.forward_features(images).shape == (2, D.num_features)
