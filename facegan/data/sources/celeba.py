@@ -9,7 +9,15 @@ from facegan.data.module import ImageDataModule
 from facegan.data.packing.readers import PictureReader
 from facegan.data.packing.source import Source
 from facegan.data.settings import CelebASettings
-from facegan.data.sources.celeba_files import Found, Table, fetch, find, fingerprint, is_there
+from facegan.data.sources.celeba_files import (
+    Found,
+    fetch,
+    find,
+    fingerprint,
+    is_there,
+    what_is_there,
+)
+from facegan.data.sources.label_files import Table
 from facegan.errors import InputError
 
 FIRST_VAL, FIRST_TEST = 162_771, 182_638  # the official split goes by the picture's number
@@ -18,11 +26,12 @@ FIRST_VAL, FIRST_TEST = 162_771, 182_638  # the official split goes by the pictu
 class CelebA(ImageDataModule):
     """CelebA, or a part of it, in any of the common layouts.
 
-    ``root`` or ``root/celeba`` holds the pictures as ``img_align_celeba.zip`` (original),
-    ``img_align_celeba/*.jpg`` (torchvision) or ``img_align_celeba/img_align_celeba/*.jpg``
-    (Kaggle), and ``list_attr_celeba``, ``list_eval_partition``, ``identity_CelebA`` as ``.txt``
-    or ``.csv``. Labels are the attributes, 0 or 1. Without an attribute file there are none;
-    with one, pictures that have no row in it are left out. Warnings report what is missing.
+    ``root`` or a folder in it holds the pictures as ``img_align_celeba.zip`` (original),
+    ``archive.zip`` (Kaggle, with the annotations), ``img_align_celeba/*.jpg`` (torchvision),
+    ``img_align_celeba/img_align_celeba/*.jpg`` (Kaggle, unpacked) or themselves, as JPEG or PNG,
+    and ``list_attr_celeba``, ``list_eval_partition``, ``identity_CelebA`` as ``.txt`` or ``.csv``;
+    capitals do not matter. Labels are the attributes, 0 or 1. Without an attribute file there are
+    none; with one, pictures that have no row in it are left out. Warnings report what is missing.
     """
 
     settings_class, directory = CelebASettings, "celeba"
@@ -40,9 +49,9 @@ class CelebA(ImageDataModule):
             found = find(fetch())
         if found is None:
             raise InputError(
-                f"CelebA was not found: neither {root} nor a folder celeba in it has "
-                "img_align_celeba.zip, img_align_celeba/*.jpg or img_align_celeba/"
-                "img_align_celeba/*.jpg; set dataset.root to where it is, or "
+                f"CelebA was not found: neither {root} nor a folder in it has "
+                "img_align_celeba.zip, archive.zip, img_align_celeba/*.jpg or 000001.jpg "
+                f"({what_is_there(root)}); set dataset.root to where it is, or "
                 "dataset.download=kaggle to fetch it."
             )
         notes: list[str] = []

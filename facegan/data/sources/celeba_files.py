@@ -2,8 +2,9 @@
 
 import logging
 import os
+import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,30 +12,19 @@ from typing import Any
 import numpy as np
 
 from facegan.data.packing.readers import Files, FolderFiles, ZipFiles
+from facegan.data.sources.label_files import Table, read_table
 from facegan.errors import InputError
+from facegan.files import legible
 
 log = logging.getLogger(__name__)
 
 KAGGLE = "jessicali9530/celeba-dataset/versions/2"  # a fixed version is found again offline
 TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
-TABLE_ENDINGS = (".txt", ".csv")
+PICTURES = re.compile(r"img_align_celeba", re.IGNORECASE)  # also _png, " (1)" and the like
+ARCHIVE = re.compile(r"(img_align_celeba|archive|celeba).*\.zip", re.IGNORECASE)
+NUMBERED = re.compile(r"\d{6}\.(jpe?g|png)", re.IGNORECASE)
 
 Listing = tuple[list[str], dict[str, np.ndarray]]  # names, and columns about them
-
-
-@dataclass(frozen=True)
-class Table:
-    """An annotation file: ``values`` (n, columns), a row per picture; columns may be unnamed."""
-
-    path: Path
-    columns: list[str]
-    pictures: list[str]
-    values: np.ndarray
-
-    def rows_of(self, names: Sequence[str]) -> np.ndarray:
-        """The row of each of ``names``; -1: it has no row."""
-        row = {picture: i for i, picture in enumerate(self.pictures)}
-        return np.array([row.get(name, -1) for name in names], np.int64)
 
 
 @dataclass(frozen=True)
@@ -64,61 +54,80 @@ class Found:
     def table(self, stem: str) -> Table | None:
         """The annotation file ``stem``.txt or .csv; ``None`` if neither exists."""
         for place in self.annotations:
-            for path in (place / f"{stem}{ending}" for ending in TABLE_ENDINGS):
-                if path.is_file():
-                    return _parse(path)
-        return None
+            if paths := _tables(place, stem):
+                return read_table(paths[0])
+        return _table_in_zip(self.pictures, stem) if "offset" in self.columns else None
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Paths under which one layout keeps its files, whether or not they exist."""
+class _Place:
+    """A zip or a folder that may hold the pictures, and where their annotations may be."""
 
-    archive: Path
-    folders: tuple[Path, Path]
+    path: Path
     annotations: Sequence[Path]
 
 
-def _layouts(root: Path) -> Iterator[_Layout]:
-    """The known layouts at or under ``root``, in the order in which they are looked for."""
-    bases = [root, root / "celeba"]
-    around = []  # more places of annotations, if root is the folder of pictures itself
-    if root.name == "img_align_celeba":
-        bases.append(root.parent)
-        around = [root.parent, root.parent.parent]  # Kaggle nests one folder in another
+def _entries(folder: Path) -> list[Path]:
+    """What is in ``folder``, sorted without regard to case; nothing if it cannot be listed."""
+    try:
+        return sorted(folder.iterdir(), key=lambda path: (path.name.lower(), path.name))
+    except OSError:
+        return []
+
+
+def _places(root: Path) -> Iterator[_Place]:
+    """Where the pictures may be at or below ``root``, in the order in which they are looked for.
+
+    Names are compared without regard to case: some programs write CelebA/IMG.
+    """
+    bases = [root, *sorted((p for p in _folders(root)), key=lambda p: p.name.lower() != "celeba")]
+    # Around a folder of pictures are its annotations; Kaggle nests one such folder in another.
+    around = [root.parent, root.parent.parent] if PICTURES.match(root.name) else []
     for base in bases:
-        # Anno, Eval and Img: the authors' own tree.
-        annotations = [base, base / "Anno", base / "Eval", *around]
-        for place in (base, base / "Img"):
-            folder = place / "img_align_celeba"
-            archive = place / "img_align_celeba.zip"
-            yield _Layout(archive, (folder / folder.name, folder), annotations)
+        if PICTURES.match(base.name) and base != root:
+            continue  # found below as a folder of pictures
+        folders = _folders(base)
+        annotations = [base, *(p for p in folders if p.name.lower() in ("anno", "eval"))]
+        annotations += [root, *around] if base != root else around
+        for place in (base, *(p for p in folders if p.name.lower() == "img")):
+            named = [path for path in _entries(place) if PICTURES.match(path.name)]
+            archives = [p for p in _entries(place) if ARCHIVE.fullmatch(p.name) and p.is_file()]
+            for path in sorted(archives, key=lambda path: not PICTURES.match(path.name)):
+                yield _Place(path, annotations)
+            for folder in (path for path in named if path.is_dir()):
+                inner = (path for path in _folders(folder) if PICTURES.match(path.name))
+                yield from (_Place(path, annotations) for path in (*inner, folder))
+    if _is_numbered(root):
+        yield _Place(root, [root, *_folders(root), root.parent, root.parent.parent])
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if not path.name.startswith(".") and path.is_dir()]
+
+
+def _is_numbered(folder: Path) -> bool:
+    """Whether a folder has pictures with CelebA's names, 000001.jpg to 202599.jpg."""
+    return any(NUMBERED.fullmatch(path.name) for path in _entries(folder))
 
 
 def find(root: Path) -> Found | None:
     """The first of the known layouts at or under ``root``; a zip before a directory."""
-    for layout in _layouts(root):
-        listing = _in_zip(layout.archive)
+    broken: list[Path] = []
+    for place in _places(root):
+        listing = _in_folder(place.path) if place.path.is_dir() else _in_zip(place.path, broken)
         if listing is not None:
-            return Found(layout.archive, *listing, layout.annotations)
-        for folder in layout.folders:
-            listing = _in_folder(folder)
-            if listing is not None:
-                return Found(folder, *listing, layout.annotations)
-        if layout.archive.exists():
-            raise InputError(
-                f"{layout.archive} is not a complete zip file with *.jpg in it (was its download "
-                "cut short?); fetch it again."
-            )
+            return Found(place.path, *listing, place.annotations)
+    if broken:
+        raise InputError(
+            f"{broken[0]} is not a complete zip file with *.jpg in it (was its download "
+            "cut short?); fetch it again."
+        )
     return None
 
 
 def is_there(root: Path) -> bool:
     """Whether :func:`find` would find a picture or a zip, without listing them."""
-    return any(
-        layout.archive.exists() or any(map(_has_pictures, layout.folders))
-        for layout in _layouts(root)
-    )
+    return any(place.path.is_file() or _has_pictures(place.path) for place in _places(root))
 
 
 def fingerprint(root: Path) -> list[Any] | None:
@@ -126,20 +135,59 @@ def fingerprint(root: Path) -> list[Any] | None:
 
     ``None`` if the pictures are in a directory: only listing it would show that one was replaced.
     """
-    paths: list[Path] = []
-    zipped = None
-    for layout in _layouts(root):
-        if zipped is None and (layout.archive.exists() or any(map(_has_pictures, layout.folders))):
-            zipped = zipfile.is_zipfile(layout.archive)
-        tables = [place / f"{stem}{end}" for place in layout.annotations
-                  for stem in TABLES for end in TABLE_ENDINGS]  # fmt: skip
-        paths += [layout.archive, *layout.folders, *tables]
-    if not zipped:
+    places = list(_places(root))
+    for place in places:
+        if place.path.is_dir() and _has_pictures(place.path):
+            return None
+        if zipfile.is_zipfile(place.path):
+            break
+    else:
         return None
-    stats = [(path, path.stat()) for path in dict.fromkeys(paths) if path.exists()]
+    found = [place.path for place in places]
+    found += [path for place in places for annotations in place.annotations
+              for stem in TABLES for path in _tables(annotations, stem)]  # fmt: skip
+    stats = [(path, path.stat()) for path in dict.fromkeys(found)]
     return [
         [str(path), 0 if path.is_dir() else stat.st_size, stat.st_mtime_ns] for path, stat in stats
     ]
+
+
+def what_is_there(root: Path) -> str:
+    """What was found in ``root`` instead of CelebA, as the end of a sentence."""
+    if not root.is_dir():
+        return f"{root} is not a directory"
+    entries = [path.name for path in _entries(root) if not path.name.startswith(".")]
+    if not entries:
+        return f"{root} is empty"
+    shown = ", ".join(map(legible, entries[:6]))
+    some = f"{root} has {shown}" + (f" and {len(entries) - 6} more" if len(entries) > 6 else "")
+    if packed := [n for n in entries if re.search(r"\.(7z|rar|tar|tgz|gz|z\d\d|\d{3})$", n, re.I)]:
+        some += f"; unpack {legible(packed[0])}, since only zip is read"
+    elif any(name.lower() == "img_celeba" for name in entries):
+        some += "; img_celeba are the uncropped photographs, not the aligned faces"
+    return some
+
+
+def _tables(place: Path, stem: str) -> list[Path]:
+    """The files ``stem``.txt or .csv in ``place``, also as browsers number and rename copies."""
+    name = _table_name(stem)
+    found = [path for path in _entries(place) if name.fullmatch(path.name) and path.is_file()]
+    return sorted(found, key=lambda path: (len(path.name), path.suffix.lower() != ".txt"))
+
+
+def _table_name(stem: str) -> re.Pattern[str]:
+    copy = r"[ _-]*(\(\d+\)|\d+|copy)"
+    pattern = rf"(copy of )?{stem}({copy})*(\.txt|\.csv|\.tsv)+"
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def _table_in_zip(path: Path, stem: str) -> Table | None:
+    name = _table_name(stem)
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            if name.fullmatch(member.rsplit("/", 1)[-1]) and not member.startswith("__MACOSX"):
+                return read_table(path / member, archive.read(member))
+    return None
 
 
 def _has_pictures(folder: Path) -> bool:
@@ -149,14 +197,18 @@ def _has_pictures(folder: Path) -> bool:
         return any(_is_picture(entry.name) for entry in entries)
 
 
-def _in_zip(path: Path) -> Listing | None:
+def _in_zip(path: Path, broken: list[Path]) -> Listing | None:
+    """The pictures in a zip; ``None`` where there are none, and ``broken`` then names it."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.rsplit("/", 1)[-1]: info for info in archive.infolist()}
     except (OSError, zipfile.BadZipFile):
+        broken.append(path)
         return None
-    names = sorted(filter(_is_picture, members))
+    own = PICTURES.match(path.name) is not None  # archive.zip may hold anything else
+    names = _of_one_kind(n for n in members if own or NUMBERED.fullmatch(n))
     if not names:
+        broken += [path] if own else []
         return None
     infos = [members[name] for name in names]
     return names, {
@@ -169,22 +221,25 @@ def _in_zip(path: Path) -> Listing | None:
 
 
 def _in_folder(path: Path) -> Listing | None:
-    if not path.is_dir():
-        return None
     with os.scandir(path) as entries:
         sizes = {
             entry.name: entry.stat().st_size
             for entry in entries
             if _is_picture(entry.name) and entry.is_file()  # not a link to nothing
         }
-    if not sizes:
-        return None
-    names = sorted(sizes)
-    return names, {"size": np.array([sizes[name] for name in names])}
+    names = _of_one_kind(sizes)
+    return (names, {"size": np.array([sizes[name] for name in names])}) if names else None
+
+
+def _of_one_kind(names: Iterable[str]) -> list[str]:
+    """Names of pictures, sorted; PNGs, the other edition, only where there are no JPEGs."""
+    pictures = sorted(filter(_is_picture, names))
+    return [name for name in pictures if not name.lower().endswith(".png")] or pictures
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(".jpg") and not name.startswith(".")  # ._000001.jpg is macOS's
+    ending = name.lower().rpartition(".")[2]
+    return ending in ("jpg", "jpeg", "png") and not name.startswith(".")  # ._000001.jpg is macOS's
 
 
 def fetch() -> Path:
@@ -203,29 +258,3 @@ def fetch() -> Path:
             f"CelebA could not be fetched from Kaggle ({error}); fetch {KAGGLE} in a browser, "
             "unpack it and set dataset.root to that directory."
         ) from error
-
-
-def _parse(path: Path) -> Table:
-    separator = "," if path.suffix == ".csv" else None
-    try:
-        lines = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
-        # Above the first picture: nothing, the column names, or a count and the column names.
-        first = next(i for i, line in enumerate(lines) if "." in line.split(separator)[0])
-        width = len(lines[first].split(separator)) - 1
-        columns = [name.strip() for name in lines[first - 1].split(separator)] if first else []
-        if columns and len(columns[-width:]) != width:
-            raise ValueError(f"{len(columns)} names for {width} columns")
-        pictures = [line.split(separator, 1)[0].strip() for line in lines[first:]]
-        values = np.loadtxt(
-            lines[first:],
-            np.int32,
-            delimiter=separator,
-            usecols=range(1, width + 1),
-            ndmin=2,
-        )
-    except (ValueError, StopIteration) as error:
-        raise InputError(
-            f"{path} is not a complete annotation file of CelebA "
-            f"({error or 'no picture is named'}); fetch it again."
-        ) from error
-    return Table(path, columns[-width:], pictures, values)

@@ -2,6 +2,7 @@
 
 import sys
 import types
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,115 @@ def test_where_root_may_point(tmp_path, fake_celeba, place):
     store = celeba(root).store
     np.testing.assert_array_equal(store.labels, list(fake_celeba.labels.values()))
     assert store.identities is not None
+
+
+def upper(root: Path) -> None:
+    """Rename everything below ``root`` to capitals."""
+    for path in sorted(root.rglob("*"), key=lambda path: -len(path.parts)):
+        path.rename(path.with_name(path.name.upper()))
+
+
+@pytest.mark.parametrize("layout", ["zip", "torchvision", "kaggle"])
+@pytest.mark.parametrize("below", ["", "CelebA", "celebA-dataset"])
+def test_capitals_and_another_folder_do_not_matter(tmp_path, fake_celeba, layout, below):
+    expected = celeba(fake_celeba.write(tmp_path / "expected")).store
+    fake_celeba.write(tmp_path / "root" / below, layout)
+    upper(tmp_path / "root")
+    store = celeba(tmp_path / "root").store
+    np.testing.assert_array_equal(store.images, expected.images)
+    np.testing.assert_array_equal(store.labels, expected.labels)
+    np.testing.assert_array_equal(store.splits, expected.splits)
+    assert store.identities is not None
+
+
+def test_the_authors_tree_below_root(tmp_path, fake_celeba):
+    fake_celeba.write(tmp_path, "zip")
+    for folder, file in (
+        ("IMG", "img_align_celeba.zip"),
+        ("Anno", "list_attr_celeba.txt"),
+        ("ANNO", "identity_CelebA.txt"),
+        ("eval", "list_eval_partition.txt"),
+    ):
+        (tmp_path / "CelebA" / folder).mkdir(exist_ok=True, parents=True)
+        (tmp_path / file).rename(tmp_path / "CelebA" / folder / file)
+    store = celeba(tmp_path).store
+    np.testing.assert_array_equal(store.labels, list(fake_celeba.labels.values()))
+    assert store.identities is not None
+
+
+def test_pictures_in_root_itself(tmp_path, fake_celeba):
+    root = fake_celeba.write(tmp_path / "faces", "torchvision")
+    for path in (root / "img_align_celeba").iterdir():
+        path.rename(root / path.name)
+    (root / "img_align_celeba").rmdir()
+    store = celeba(root).store
+    assert len(store) == 12
+    np.testing.assert_array_equal(store.labels, list(fake_celeba.labels.values()))
+
+
+@pytest.mark.parametrize("name", ["archive.zip", "Archive (1).zip", "celeba-dataset.zip"])
+def test_kaggles_archive_is_read_without_unpacking_it(tmp_path, fake_celeba, name):
+    unpacked = fake_celeba.write(tmp_path / "unpacked", "kaggle")
+    (tmp_path / "packed").mkdir()
+    with zipfile.ZipFile(tmp_path / "packed" / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(unpacked.rglob("*.*")):
+            archive.write(path, path.relative_to(unpacked))
+    packed = celeba(tmp_path / "packed")
+    assert_same_rows(celeba(unpacked), packed)
+    assert packed.is_found()
+    np.testing.assert_array_equal(packed.store.labels, list(fake_celeba.labels.values()))
+
+
+def test_an_archive_of_something_else_is_not_taken_for_celeba(tmp_path):
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("holiday/beach.jpg", b"")
+    with pytest.raises(InputError, match=r"not found.*archive\.zip"):
+        celeba(tmp_path).prepare_data()
+
+
+def test_the_png_edition(tmp_path, fake_celeba):
+    root = fake_celeba.write(tmp_path, "torchvision")
+    folder = (root / "img_align_celeba").rename(root / "img_align_celeba_png")
+    for path in list(folder.iterdir()):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".png"))
+        path.unlink()
+    store = celeba(root).store
+    assert store.names[0] == "000001.png"
+    np.testing.assert_array_equal(store.labels, list(fake_celeba.labels.values()))
+    np.testing.assert_array_equal(store.splits, list(fake_celeba.splits.values()))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["list_attr_celeba (1).csv", "LIST_ATTR_CELEBA.CSV", "list_attr_celeba.csv.csv",
+     "Copy of list_attr_celeba.csv", "list_attr_celeba - Copy.csv", "list_attr_celeba_2.csv"],
+)  # fmt: skip
+def test_copies_of_the_annotations_are_found(tmp_path, fake_celeba, name, caplog):
+    root = fake_celeba.write(tmp_path, "kaggle")
+    (root / "list_attr_celeba.csv").rename(root / name)
+    assert celeba(root).store.label_names == ATTRIBUTES
+    assert "no labels" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["img_align_celeba_png.7z.001"], r"has img_align_celeba_png\.7z\.001; unpack"),
+        (["CelebA.tar"], "unpack CelebA.tar"),
+        (["img_celeba/000001.txt"], "uncropped photographs"),
+        (["notes.txt"], r"has notes\.txt"),
+        ([], "is empty"),
+    ],
+)
+def test_missing_says_what_is_there_instead(tmp_path, names, sentence):
+    (tmp_path / "root").mkdir()
+    for name in names:
+        path = tmp_path / "root" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    with pytest.raises(InputError, match=sentence):
+        CelebA(root=str(tmp_path / "root"), data_dir=str(tmp_path)).prepare_data()
 
 
 def test_root_is_in_data_dir_by_default(tmp_path, fake_celeba):
