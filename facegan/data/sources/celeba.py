@@ -1,6 +1,8 @@
 """CelebA (Liu et al., ICCV 2015): aligned faces, 40 attributes, the official split, identities."""
 
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from facegan.data.sources.celeba_files import (
     what_is_there,
 )
 from facegan.data.sources.label_files import Table
+from facegan.data.sources.parquet import parquet_files, parquet_fingerprint, read_parquet
 from facegan.errors import InputError
 
 FIRST_VAL, FIRST_TEST = 162_771, 182_638  # the official split goes by the picture's number
@@ -30,21 +33,25 @@ class CelebA(ImageDataModule):
     ``archive.zip`` (Kaggle, with the annotations), ``img_align_celeba/*.jpg`` (torchvision),
     ``img_align_celeba/img_align_celeba/*.jpg`` (Kaggle, unpacked) or themselves, as JPEG or PNG,
     and ``list_attr_celeba``, ``list_eval_partition``, ``identity_CelebA`` as ``.txt`` or ``.csv``;
-    capitals do not matter. Labels are the attributes, 0 or 1. Without an attribute file there are
-    none; with one, pictures that have no row in it are left out. Warnings report what is missing.
+    capitals do not matter; or it has Hugging Face's parquet files. Labels are the attributes, 0 or
+    1. Without an attribute file there are none; with one, pictures that have no row in it are left
+    out. Warnings report what is missing.
     """
 
     settings_class, directory = CelebASettings, "celeba"
 
     def is_found(self) -> bool:
-        return is_there(self.root)
+        return is_there(self.root) or bool(parquet_files(self.root))
 
     def fingerprint(self) -> list[Any] | None:
-        return fingerprint(self.root.absolute())
+        root = self.root.absolute()
+        return fingerprint(root) if is_there(root) else parquet_fingerprint(root)
 
     def source(self) -> Source:
         root, crop = self.root, self.settings.crop
         found = find(root)
+        if found is None and parquet_files(root):
+            return self._of_parquet(root)
         if found is None and self.settings.download == "kaggle":
             found = find(fetch())
         if found is None:
@@ -56,7 +63,6 @@ class CelebA(ImageDataModule):
             )
         notes: list[str] = []
         found, labels, label_names = _attributes(found, notes)
-        sizes = found.columns["size"].astype("<i8")
         return Source(
             name=self.name,
             size=self.image_size,
@@ -67,13 +73,38 @@ class CelebA(ImageDataModule):
             label_names=label_names,
             splits=_splits(found, notes),
             identities=_identities(found, notes),
-            settings={
-                "crop": crop,
-                "file sizes": hashlib.sha256(sizes.tobytes()).hexdigest(),
-            },
+            settings=_settings(crop, found.columns["size"]),
             origin=str(found.pictures),
             notes=notes,
         )
+
+    def _of_parquet(self, root: Path) -> Source:
+        table = read_parquet(root)
+        reader = PictureReader(table.files, self.image_size, self.channels, self.settings.crop)
+        return Source(
+            name=self.name,
+            size=self.image_size,
+            channels=self.channels,
+            reader=reader,
+            names=table.names,
+            labels=(table.values > 0).astype(np.uint8),
+            label_names=table.label_names,
+            splits=_by_number(table.names) if table.splits is None else table.splits,
+            identities=table.identities,
+            settings=_settings(self.settings.crop, table.sizes),
+            origin=str(root),
+            notes=[] if table.label_names else ["no columns of attributes, so no labels"],
+        )
+
+
+def _settings(crop: int, sizes: np.ndarray) -> dict[str, Any]:
+    """What else determines the pixels; the same for the same pictures in any kind of file."""
+    return {"crop": crop, "file sizes": hashlib.sha256(sizes.astype("<i8").tobytes()).hexdigest()}
+
+
+def _by_number(names: Sequence[str]) -> np.ndarray:
+    numbers = [int(name[:-4]) if name[:-4].isdecimal() else 0 for name in names]
+    return np.digitize(numbers, (FIRST_VAL, FIRST_TEST)).astype(np.uint8)
 
 
 def _attributes(found: Found, notes: list[str]) -> tuple[Found, np.ndarray, list[str]]:
@@ -94,8 +125,7 @@ def _attributes(found: Found, notes: list[str]) -> tuple[Found, np.ndarray, list
 
 
 def _splits(found: Found, notes: list[str]) -> np.ndarray:
-    numbers = [int(name[:-4]) if name[:-4].isdecimal() else 0 for name in found.names]
-    splits = np.digitize(numbers, (FIRST_VAL, FIRST_TEST)).astype(np.uint8)
+    splits = _by_number(found.names)
     table = found.table("list_eval_partition")
     if table is None:
         notes.append("no list_eval_partition.txt or .csv, so pictures are split by their number")

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from facegan.data.packing.source import Source
 from facegan.data.settings import FolderSettings
 from facegan.data.sources.contents import described, digest
 from facegan.data.sources.listing import LeftOut, Picture, any_picture, list_pictures
+from facegan.data.sources.parquet import parquet_files, parquet_fingerprint, read_parquet
 from facegan.errors import InputError
 from facegan.files import legible
 
@@ -34,7 +36,8 @@ class Folder(ImageDataModule):
     folders that facegan has written and ``grid.png``, the sheet that ``facegan.sample`` writes
     beside its pictures, are left out, and the log says so; links to folders are followed once. A
     hash of its name puts a picture into val or test (5 % each), so that its split stays the same
-    when others are added. With ``labels=false`` the folders' names are no labels.
+    when others are added. With ``labels=false`` the folders' names are no labels. Where there are
+    no pictures, those in Hugging Face's parquet files are read, with their labels and splits.
     """
 
     settings_class, directory = FolderSettings, "folder"
@@ -45,7 +48,8 @@ class Folder(ImageDataModule):
         return content if self.settings.labels else content | {"labels": False}
 
     def is_found(self) -> bool:
-        return self.root.is_dir() and any_picture(self.root)
+        root = self.root
+        return root.is_dir() and (any_picture(root) or bool(parquet_files(root)))
 
     @cached_property
     def _listing(self) -> tuple[list[Picture], LeftOut]:
@@ -64,13 +68,16 @@ class Folder(ImageDataModule):
         return found, left_out
 
     def fingerprint(self) -> list[Any] | None:
-        if not self.is_found():
-            return None
+        root = self.root.absolute()
+        if not root.is_dir() or not any_picture(root):
+            return parquet_fingerprint(root)
         listed = [(picture.name, picture.size, picture.changed) for picture in self._listing[0]]
         return [digest(listed)]
 
     def source(self) -> Source:
         root, crop = self.root, self.settings.crop
+        if root.is_dir() and not any_picture(root) and parquet_files(root):
+            return self._of_parquet(root)
         found, left_out = self._listing
         del self._listing  # a later call lists again
         content = described(root, found)
@@ -110,6 +117,29 @@ class Folder(ImageDataModule):
                 *content.notes,
                 *(_notes(classes) if labelled else []),
             ],
+        )
+
+    def _of_parquet(self, root: Path) -> Source:
+        table = read_parquet(root)
+        labelled = self.settings.labels
+        splits = [_split(name) for name in table.names] if table.splits is None else table.splits
+        splits = np.array(splits, np.uint8)
+        if not (splits == 0).any():
+            splits[:] = 0
+        crop = self.settings.crop
+        return Source(
+            name=self.name,
+            size=self.image_size,
+            channels=self.channels,
+            reader=PictureReader(table.files, self.image_size, self.channels, crop),
+            names=table.names,
+            labels=table.values if labelled else table.values[:, :0],
+            label_names=table.label_names if labelled else [],
+            class_names=table.class_names if labelled else {},
+            identities=table.identities,
+            splits=splits,
+            settings={"crop": crop, "content": digest([table.sizes.tolist(), table.sums.tolist()])},
+            origin=str(root.resolve()),
         )
 
 
