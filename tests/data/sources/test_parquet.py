@@ -53,7 +53,7 @@ def test_parquet_and_zip_give_the_same_store_byte_for_byte(tmp_path, fake_celeba
 def test_more_pictures_than_a_batch_and_workers(tmp_path):
     fake = FakeCelebA(list(range(1, 41)))
     fake.pictures = {f"{n:06d}.jpg": fake.pictures[f"{n % 40 + 1:06d}.jpg"] for n in range(1, 601)}
-    fake.labels = {name: [n % 2, 0, 1, 1] for n, name in enumerate(fake.pictures)}
+    fake.labels = {name: [n % 2] * len(ATTRIBUTES) for n, name in enumerate(fake.pictures)}
     fake.splits = {name: n % 3 for n, name in enumerate(fake.pictures)}
     fake.people = {name: n for n, name in enumerate(fake.pictures)}
     zipped = celeba(fake.write(tmp_path / "zip")).store
