@@ -58,6 +58,7 @@ def pictures_in(root: object, cfg: DictConfig, settings: Any, name: str) -> Any:
         "image_size": settings.image_size,
         "channels": settings.channels,
         "max_bad_fraction": cfg.dataset.get("max_bad_fraction", 0.01),
+        "labels": False,
     }
     return instantiate({"folder": folder}, "folder")
 
