@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from facegan.files import append_csv, read_csv, write_csv
+import pytest
+
+from facegan.errors import InputError
+from facegan.files import append_csv, expect_writable, read_csv, write_csv
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path):
@@ -27,3 +30,12 @@ def test_a_line_cut_short_is_dropped_and_columns_are_added(tmp_path: Path):
     path.write_text("loss,step\n0.5,128\n0.25,25")  # of 256: no field is missing
     assert read_csv(path) == [{"loss": "0.5", "step": "128"}]
     assert read_csv(tmp_path / "none.csv") == []
+
+
+def test_a_directory_is_found_writable_without_being_made(tmp_path: Path):
+    expect_writable(tmp_path / "deep" / "new")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for directory in (tmp_path / "file", tmp_path / "file" / "deep"):
+        with pytest.raises(InputError, match="set out= to another place"):
+            expect_writable(directory)

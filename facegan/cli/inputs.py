@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 import facegan
 from facegan.cli.conf import instantiate
 from facegan.errors import InputError
+from facegan.files import expect_writable
 from facegan.run_dir import checkpoint_file
 
 
@@ -63,5 +64,10 @@ def pictures_in(root: object, cfg: DictConfig, settings: Any, name: str) -> Any:
 
 
 def out_dir(cfg: DictConfig, default: Path) -> Path:
-    """The directory that a command writes to: ``cfg.out``, or else ``default``."""
-    return Path(str(cfg.out)).expanduser() if cfg.out else default
+    """The directory that a command writes to: ``cfg.out``, or else ``default``.
+
+    Raises InputError, before the work begins, if nothing can be written there.
+    """
+    directory = default if cfg.out is None else Path(str(cfg.out)).expanduser()
+    expect_writable(directory)
+    return directory

@@ -13,6 +13,12 @@ from omegaconf import OmegaConf
 
 from facegan.cli.help import groups_in
 
+# Options of Hydra's groups that packages of the extra ``sweep`` bring along.
+SWEEP_EXTRA = {
+    "hydra/sweeper": ("optuna",),
+    "hydra/launcher": ("joblib", "submitit_local", "submitit_slurm"),
+}
+
 
 def sentence_of(
     error: Exception, config_name: str, conf_dir: Path, arguments: Sequence[str] = ()
@@ -24,6 +30,11 @@ def sentence_of(
     if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         group = group.replace("override ", "")
+        if option in SWEEP_EXTRA.get(group, ()):
+            return (
+                f"{group}={option} needs packages that are not installed: "
+                "pip install 'facegan[sweep]', or pip install '.[sweep]' in a checkout."
+            )
         # Hydra lists none for an option in brackets.
         options = error.options or sorted(path.stem for path in (conf_dir / group).glob("*.yaml"))
         return (

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan.cli.conf import CONF_DIR
+from facegan.cli.directories import removed_if_refused
 from facegan.cli.invocation import Invocation, full_error
 from facegan.cli.messages import sentence_of, shortened
 from facegan.cli.process_state import arguments_for_hydra, quiet, restored
@@ -46,7 +47,7 @@ def run(task: Callable[[Any], Any], config_name: str, complete: Arguments = list
     token = full_error.set(os.environ.get("HYDRA_FULL_ERROR") == "1")
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     try:
-        with quiet(), _sentences(config_name, arguments, _to_stderr):
+        with quiet(), removed_if_refused(), _sentences(config_name, arguments, _to_stderr):
             arguments = _without_log_file(complete(with_quoted_paths(arguments)))
             with arguments_for_hydra(arguments), concluded():
                 main(_job(task, config_name, arguments))()

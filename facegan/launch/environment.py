@@ -67,8 +67,24 @@ def run_name() -> str:
         job, step = os.environ["SLURM_JOB_ID"], os.environ["SLURM_STEP_ID"]
         return f"slurm_{job}" if step == "0" else f"slurm_{job}_{step}"
     if is_torchrun():
-        return _agreed(_start_of_parent())
+        return _agreed("run_name", _start_of_parent())
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def names_directories() -> bool:
+    """Whether this process may call a new directory otherwise where the name is taken.
+
+    A job that SLURM or torchrun has started again goes on in its directory. The tasks of one srun
+    cannot tell each other another name.
+    """
+    if rank() > 0 or (_nodes_and_tasks()[1] > 1 and not is_torchrun()):
+        return False
+    return not (restarted() and (_is_srun() or is_torchrun()))
+
+
+def agreed_name(name: str) -> str:
+    """The name that rank 0 has chosen for the directory, on all ranks of torchrun."""
+    return _agreed("directory", name) if is_torchrun() else name
 
 
 def is_torchrun() -> bool:
@@ -105,13 +121,12 @@ def _start_of_parent() -> str:
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
 
 
-def _agreed(proposal: str) -> str:
+def _agreed(key: str, proposal: str) -> str:
     """Rank 0's first ``proposal`` on all ranks, also after a restart."""
     store = torchrun_store()
-    key = "facegan/run_name"
     if rank() == 0:
-        store.compare_set(key, "", proposal)  # keeps an earlier one
-    return store.get(key).decode()
+        store.compare_set(f"facegan/{key}", "", proposal)  # keeps an earlier one
+    return store.get(f"facegan/{key}").decode()
 
 
 def torchrun_store() -> Any:

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from hydra.errors import MissingConfigException
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +19,7 @@ from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.cli import resume
 from facegan.cli.conf import CONF_DIR, instantiate
+from facegan.cli.messages import sentence_of
 from facegan.cli.overrides import parsed
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError
@@ -174,6 +176,15 @@ def test_half_precision_with_a_gradient_penalty_is_refused(model: str):
     cfg = composed("config", *TINY, f"model={model}", "trainer.precision=16-mixed", "run_dir=.")
     with pytest.raises(InputError, match="bf16-mixed"):
         build_experiment(cfg)
+
+
+@pytest.mark.parametrize("option", ["hydra/sweeper=optuna", "hydra/launcher=submitit_slurm"])
+def test_a_missing_extra_is_named(option: str):
+    missing = option.replace("hydra/", "override hydra/").replace("=", "/")  # as Hydra says it
+    error = MissingConfigException("no such option", missing, options=["basic"])
+    sentence = sentence_of(error, "config", CONF_DIR)
+    assert sentence.startswith(f"{option} needs packages that are not installed: pip install")
+    assert "[sweep]" in sentence
 
 
 def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
