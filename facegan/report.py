@@ -26,7 +26,7 @@ def with_named_directory(arguments: list[str]) -> list[str]:
     """``facegan.report SWEEP_DIR`` is short for ``facegan.report dir=SWEEP_DIR``."""
     named = []
     for argument in arguments:
-        is_path = not argument.startswith("-") and "=" not in argument
+        is_path = not argument.startswith("-") and ("=" not in argument or Path(argument).is_dir())
         named.append(f"dir={quoted(argument)}" if is_path else argument)
     return named
 

@@ -114,8 +114,13 @@ def _nodes_and_tasks() -> tuple[int, int]:
 def _start_of_parent() -> str:
     """When torchrun was started, which its restarts do not change."""
     with contextlib.suppress(OSError, ValueError):
-        fields = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()
-        up = float(Path("/proc/uptime").read_text().split()[0])
+        fields = (
+            Path(f"/proc/{os.getppid()}/stat")
+            .read_text(encoding="utf-8")
+            .rpartition(")")[2]
+            .split()
+        )
+        up = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
         began = time.time() - up + int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return f"{datetime.fromtimestamp(round(began)):%Y-%m-%d_%H-%M-%S}"
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}"

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from hydra.errors import MissingConfigException
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,12 +20,14 @@ from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.cli import resume
 from facegan.cli.conf import CONF_DIR, instantiate
+from facegan.cli.invocation import Invocation
 from facegan.cli.messages import sentence_of
-from facegan.cli.overrides import parsed
+from facegan.cli.overrides import SavedRun, parsed
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError
+from facegan.files import write_json
 from facegan.launch.devices import num_devices, strategy_for
-from facegan.quoting import quoted, with_quoted_paths
+from facegan.quoting import assignment, quoted, with_quoted_paths
 from tests.composing import build_experiment, changed, composed
 from tests.conftest import TINY
 
@@ -349,15 +352,70 @@ def test_a_run_resumed_from_elsewhere_finds_its_files(tmp_path: Path, key: str):
     assert f"{key}='/home/me/net.ckpt'" in resume.with_resumed_overrides([f"resume={tmp_path}"])
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+TEXTS = st.text(st.characters(exclude_characters="\0"), min_size=1)  # also names that are no UTF-8
+ODD = [
+    *("grün", "20240131", "1e5", "0x10", "true", "NaN", "NULL", "my run (1)", "a,b", "[x]", "{y}"),
+    *("it's", 'a"b', "lauf=ü", "#1", "a\\'b", "end\\", "caf\udce9", " ", "a\nb", "glob(*)"),
+    *(r"\\server\share", "C:\\Users\\me", "-x", "'"),
+]
+
+
+@given(TEXTS)
 def test_hydra_reads_a_quoted_text_as_it_is(text: str):
     assert parsed([f"key={quoted(text)}"])["key"].value() == text
 
 
-@pytest.mark.parametrize("path", ["runs/grün", r"\\\\server\share", "20240131", "my run (1)"])
-def test_a_path_is_read_as_it_is_typed(path: str):
+@given(st.sampled_from(["hydra.run.dir", "ckpt", "out", "+cnn.ckpt", "dataset.root", "dir"]), TEXTS)
+def test_a_path_is_read_as_it_is_typed(key: str, path: str):
+    written = re.fullmatch(r"""~.*|null|(['"]).*\1""", path, re.DOTALL)  # these mean something
+    assume(not written)
+    (argument,) = with_quoted_paths([f"{key}={path}"])
+    assert parsed([argument])[key.lstrip("+")].value() == path
+
+
+@given(TEXTS)
+def test_a_path_in_a_message_can_be_pasted_into_a_shell(path: str):
+    (argument,) = shlex.split(assignment("ckpt", path))
+    assert with_quoted_paths([argument]) == [argument]
+    assert parsed([argument])["ckpt"].value() == path
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_a_path_is_quoted_alike_however_odd(path: str):
     (argument,) = with_quoted_paths([f"hydra.run.dir={path}"])
     assert parsed([argument])["hydra.run.dir"].value() == path
+
+
+@pytest.mark.parametrize("path", [path for path in ODD if path.strip() and "\\" not in path])
+def test_runs_to_compare_are_read_whatever_their_paths(tmp_path: Path, path: str):
+    for name in (path, "other"):
+        (tmp_path / name).mkdir()
+    (argument,) = with_quoted_paths([f"compare=[{path}, other]"])
+    assert list(parsed([argument])["compare"].value()) == [path, "other"]
+
+
+def test_paths_of_a_sweep_may_be_several():
+    typed = ["-m", "dataset.root=a,b", "out=choice(x,y)"]
+    assert with_quoted_paths(typed) == typed
+
+
+@pytest.mark.parametrize("name", ["mein lauf=ü,[2]", "007", "caf\udce9", r"\\server\it's"])
+def test_a_run_goes_to_the_directory_that_was_named(run, tmp_path: Path, monkeypatch, name: str):
+    def train_rank(invocation: Invocation) -> None:
+        write_json(Path(invocation.config["run_dir"], "result.json"), {"objective": 0.5})
+
+    monkeypatch.setattr(train_module, "train_rank", train_rank)
+    status, output = run(train_module, *TINY, f"hydra.run.dir=runs/{name}")
+    assert status == 0, output
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [name]
+    run_dir = tmp_path / "runs" / name
+    assert (run_dir / "result.json").is_file()
+    assert SavedRun(run_dir).config.seed == 0
+    (run_dir / "checkpoints").mkdir()
+    (run_dir / "checkpoints" / "last.ckpt").touch()
+    status, output = run(train_module, f"resume=runs/{name}")
+    assert status == 0, output
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [name]
 
 
 def test_commands_leave_their_process_as_they_found_it(

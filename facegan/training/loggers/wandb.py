@@ -138,4 +138,4 @@ def _kept_id(path: Path) -> str:
     if not path.is_file():
         with replacing(path) as partial:
             partial.write_text(secrets.token_hex(4))
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
