@@ -87,6 +87,20 @@ def agreed_name(name: str) -> str:
     return _agreed("directory", name) if is_torchrun() else name
 
 
+def started_otherwise() -> str | None:
+    """``NAME=NUMBER`` of several processes that another launcher has started; None if it has not.
+
+    MPI and the operators of Kubernetes set such variables.
+    """
+    if started():
+        return None
+    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"):
+        value = os.environ.get(name, "")
+        if value.isdigit() and int(value) > 1:
+            return f"{name}={value}"
+    return None
+
+
 def is_torchrun() -> bool:
     """Whether torchrun has started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
