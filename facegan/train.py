@@ -16,7 +16,7 @@ from facegan.cli.resume import with_resumed_overrides
 from facegan.cli.run import run, run_worker
 from facegan.cli.sweep import own_gpus
 from facegan.errors import FinishedError, InputError
-from facegan.launch.devices import num_devices
+from facegan.launch.devices import limit_threads, num_devices
 from facegan.launch.environment import is_main, rank, restarted, started, started_otherwise
 from facegan.launch.processes import configuration, run_ranks
 from facegan.run_dir import RESULT, claimed
@@ -60,6 +60,7 @@ def train_rank(invocation: Invocation) -> None:
     from facegan.cli.experiment import build  # here: --help needs no torch
     from facegan.training.fit import fit
 
+    limit_threads()
     try:
         fit(build(invocation))
     except FinishedError:

@@ -9,12 +9,14 @@ import facegan
 from facegan.cli.conf import instantiate
 from facegan.errors import InputError
 from facegan.files import expect_writable
+from facegan.launch.devices import limit_threads
 from facegan.run_dir import checkpoint_file
 
 
 def load_gan(cfg: DictConfig, checkpoint: Any) -> tuple[Any, Path]:
     """The GAN of ``checkpoint``, a file or a run directory, on ``cfg.device``; and its file."""
     path = checkpoint_file(checkpoint)
+    limit_threads()
     return facegan.load_gan(path, cfg.device), path
 
 

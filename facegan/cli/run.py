@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from facegan.cli.conf import CONF_DIR
 from facegan.cli.directories import removed_if_refused
 from facegan.cli.invocation import Invocation, full_error
-from facegan.cli.messages import sentence_of, shortened
+from facegan.cli.messages import remedy_of, sentence_of, shortened
 from facegan.cli.process_state import arguments_for_hydra, quiet, restored
 from facegan.cli.sweep import concluded, in_sweep, note_failure
 from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError
@@ -140,6 +140,8 @@ def _sentences(
 def _is_expected(error: Exception) -> bool:
     """Whether the user can act on it: not on a bug, nor on an OSError that names no file."""
     if isinstance(error, FaceganError | CompactHydraException | OmegaConfBaseException):
+        return True
+    if remedy_of(error) is not None:
         return True
     of_a_file = isinstance(error, OSError) and (error.filename or error.errno in DISK_FULL)
     return bool(of_a_file)

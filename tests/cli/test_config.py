@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.errors import MissingConfigException
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -188,6 +189,31 @@ def test_a_missing_extra_is_named(option: str):
     sentence = sentence_of(error, "config", CONF_DIR)
     assert sentence.startswith(f"{option} needs packages that are not installed: pip install")
     assert "[sweep]" in sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "lower dataset."),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            "lower dataset.",
+        ),
+        (MemoryError(), "lower dataset.batch_size"),
+        (RuntimeError("CUDA error: no kernel image is available for execution"), "has no kernels"),
+        (RuntimeError("Found no NVIDIA driver on your system."), "update the driver"),
+        (RuntimeError("Failed to find C compiler. Please specify"), "set model.compile=false"),
+    ],
+)
+def test_what_a_user_can_mend_of_a_device_is_a_sentence(train, monkeypatch, error, sentence: str):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(train_module, "num_devices", fail)
+    status, output = train()
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
 
 
 def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
