@@ -5,10 +5,16 @@ import re
 import shlex
 from pathlib import Path
 
+from facegan.errors import InputError
+
 _PATH_NAMES = ("root", "weights", "ckpt", "data_dir", "directory", "run_dir")
 _PATH_KEYS = (
     *("resume", "resume.dir", "hydra.run.dir", "hydra.sweep.dir"),
     *("out", "predict", "label", "samples", "dir"),
+)
+_OPTIONS = (  # of Hydra
+    *("help", "hydra-help", "version", "cfg", "resolve", "package", "run", "multirun"),
+    *("shell-completion", "config-path", "config-name", "config-dir", "experimental-rerun", "info"),
 )
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _PLAIN = re.compile(r"[\w./:-]*", re.ASCII)
@@ -27,10 +33,24 @@ def with_quoted_paths(arguments: list[str]) -> list[str]:
     Hydra's grammar rejects brackets, commas, an equals sign and non-ASCII letters, reads digits as
     a number, and does not know ``~``. In a sweep, values of path keys may be its syntax.
     """
+    arguments = [_without_hyphens(argument) for argument in arguments]
     sweep = any(
         a in ("-m", "--multirun") or a.startswith(("sweep=", "hydra.mode=")) for a in arguments
     )
     return [_with_quoted_path(argument, sweep) for argument in arguments]
+
+
+def _without_hyphens(argument: str) -> str:
+    """``--key=value``, as agents of W&B and other tools write it, as Hydra's ``key=value``.
+
+    Raises InputError for options that there are not, to which Hydra answers with its usage.
+    """
+    name, equals, _ = argument.removeprefix("--").partition("=")
+    if not argument.startswith("--") or name in _OPTIONS:
+        return argument
+    if not equals:
+        raise InputError(f"{argument} is not an option: keys are set by KEY=VALUE, as in n=64.")
+    return argument.removeprefix("--")
 
 
 def _with_quoted_path(argument: str, sweep: bool) -> str:

@@ -6,8 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-SBATCH = Path(__file__).parent.parent / "experiments" / "slurm" / "train.sbatch"
+from tests.composing import composed
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+SBATCH = EXPERIMENTS / "slurm" / "train.sbatch"
 
 
 def test_a_stopped_task_of_slurm_is_requeued_by_its_own_number(tmp_path: Path):
@@ -41,3 +45,14 @@ def test_a_stopped_task_of_slurm_is_requeued_by_its_own_number(tmp_path: Path):
         assert said(status)[1] == "requeue 12"
         assert said(status, **array)[1] == "requeue 10_3"
     assert "seed=3" in said(0, **array)[0]
+
+
+def test_the_keys_of_the_search_by_wandb_agents_are_facegans():
+    path = EXPERIMENTS / "sweep" / "wandb.yaml"
+    if not path.is_file():
+        pytest.skip("needs a checkout")
+    search = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, values in search["parameters"].items():
+        for value in values.get("values", [values.get("min")]):
+            composed("config", f"{key}={value}", "run_dir=.")
+    assert search["metric"]["name"] == composed("config", "run_dir=.").objective.metric

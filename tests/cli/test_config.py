@@ -20,15 +20,18 @@ from omegaconf import DictConfig, OmegaConf
 from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.cli import resume
-from facegan.cli.conf import CONF_DIR, instantiate
+from facegan.cli.conf import CONF_DIR, instantiate, plain
+from facegan.cli.experiment import with_precision
 from facegan.cli.invocation import Invocation
 from facegan.cli.messages import sentence_of
 from facegan.cli.overrides import SavedRun, parsed
+from facegan.cli.process_state import quiet
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError
 from facegan.files import write_json
 from facegan.launch.devices import num_devices, strategy_for
 from facegan.quoting import assignment, quoted, with_quoted_paths
+from facegan.training.settings import TrainerSettings
 from tests.composing import build_experiment, changed, composed
 from tests.conftest import TINY
 
@@ -52,7 +55,9 @@ def test_every_option_of_every_group_composes_and_builds(option: str):
         instantiate(cfg, key)
     callbacks = list((instantiate(cfg, "callbacks") or {}).values())
     instantiate(cfg, "logger")
-    trainer = instantiate(cfg, "trainer", callbacks=callbacks, logger=False)
+    config = plain(cfg)
+    config = with_precision(config, TrainerSettings.pick(config["trainer"]))
+    trainer = instantiate(config, "trainer", callbacks=callbacks, logger=False)
     assert trainer.max_epochs in (cfg.trainer.max_epochs, 1)  # 1: debug=fdr
 
 
@@ -130,6 +135,8 @@ def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: st
         ("runs/synthetic/TIME", "write KEY=VALUE, like ckpt=RUN_DIR"),
         ("callbacks=[defaults]", "did you mean default? callbacks can be"),
         ("run_dir=elsewhere", "run_dir follows from hydra.run.dir"),
+        ("--lr_g=0.001", "did you mean model.lr_g?"),
+        ("--gpus", "--gpus is not an option: keys are set by KEY=VALUE"),
     ],
 )
 def test_a_mistake_gets_one_sentence(train, tmp_path: Path, override: str, sentence: str):
@@ -420,6 +427,13 @@ def test_runs_to_compare_are_read_whatever_their_paths(tmp_path: Path, path: str
     assert list(parsed([argument])["compare"].value()) == [path, "other"]
 
 
+def test_hyphens_of_an_agent_are_understood():
+    typed = ["--model.lr_g=0.001", "--dataset.root=grün", "--cfg=job", "--multirun"]
+    assert with_quoted_paths(typed) == [
+        *("model.lr_g=0.001", "dataset.root='grün'", "--cfg=job", "--multirun"),
+    ]
+
+
 def test_paths_of_a_sweep_may_be_several():
     typed = ["-m", "dataset.root=a,b", "out=choice(x,y)"]
     assert with_quoted_paths(typed) == typed
@@ -442,6 +456,20 @@ def test_a_run_goes_to_the_directory_that_was_named(run, tmp_path: Path, monkeyp
     status, output = run(train_module, f"resume=runs/{name}")
     assert status == 0, output
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "KMeans is known to have a memory leak on Windows with MKL, when there are less chunks",
+        "Glyph 128512 (\\N{GRINNING FACE}) missing from font(s) DejaVu Sans.",
+        "Glyph 30000 (x) missing from current font.",
+    ],
+)
+def test_warnings_that_help_nobody_are_not_shown(noise: str):
+    with warnings.catch_warnings(record=True) as shown, quiet():
+        warnings.warn(noise, UserWarning, stacklevel=1)
+    assert not shown
 
 
 def test_commands_leave_their_process_as_they_found_it(
