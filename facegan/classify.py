@@ -35,8 +35,8 @@ def classify(cfg: Any) -> None:
     from facegan.probes import curve, labelling, study
 
     if command.ckpt is None:
+        out = None if command.out is None else out_dir(cfg, Path(command.out))
         data = build_data(cfg, image_shape(cfg, "classify.probe=cnn and no checkpoint"))
-        out = Path(command.out).expanduser() if command.out else None
         study.probe_network(data, settings, out, network, command.device)
         return
     gan, path = load_gan(cfg, cfg.ckpt)

@@ -5,6 +5,7 @@ generators differ.
 """
 
 import logging
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -45,13 +46,13 @@ def evaluate(cfg: Any) -> None:
         folder = Path(str(cfg.samples)).expanduser()
         if not folder.is_dir():
             raise InputError(f"samples={folder} is not a directory.")
+        out = out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
         data, pictures = build_data(cfg, shape), pictures_in(folder, cfg, shape, "samples")
         one = evaluation.Candidate.of_pictures(
             pictures, folder, settings.n, settings.seed, command.device
         )
         settings = settings.model_copy(update={"n": len(one.numbers)})
         real = reference.ReferenceSet(settings, data, command.device)
-        out = out_dir(cfg, folder.parent / f"{folder.name}_evaluation")
         evaluation.evaluate_candidate(real, _with_command(one), out)
         return
     gans, paths = zip(*(load_gan(cfg, checkpoint) for checkpoint in checkpoints), strict=True)
@@ -59,18 +60,20 @@ def evaluate(cfg: Any) -> None:
         _with_command(evaluation.Candidate.of_gan(gan, path, settings.n, settings.seed))
         for gan, path in zip(gans, paths, strict=True)
     ]
-    real = reference.ReferenceSet(settings, build_data(cfg, gans[0].settings), gans[0].device)
     out = run_dir_of(paths[0]) / "evaluation" / paths[0].stem
+    if len(candidates) == 2:
+        if candidates[0].name == candidates[1].name:  # jobs of two sweeps
+            pairs = zip(candidates, checkpoints, strict=True)
+            candidates = [replace(candidate, name=str(name)) for candidate, name in pairs]
+        first, second = (candidate.name for candidate in candidates)
+        _warn_of_other_data((first, paths[0]), (second, paths[1]))
+        out /= "against_" + re.sub(r"[/\\]", "_", second)
+    out = out_dir(cfg, out)
+    real = reference.ReferenceSet(settings, build_data(cfg, gans[0].settings), gans[0].device)
     if len(candidates) == 1:
-        evaluation.evaluate_candidate(real, candidates[0], out_dir(cfg, out))
-        return
-    if candidates[0].name == candidates[1].name:  # jobs of two sweeps
-        pairs = zip(candidates, checkpoints, strict=True)
-        candidates = [replace(candidate, name=str(name)) for candidate, name in pairs]
-    first, second = candidates
-    _warn_of_other_data((first.name, paths[0]), (second.name, paths[1]))
-    out = out / f"against_{second.name.replace('/', '_')}"
-    comparison.compare(real, first, second, out_dir(cfg, out))
+        evaluation.evaluate_candidate(real, candidates[0], out)
+    else:
+        comparison.compare(real, candidates[0], candidates[1], out)
 
 
 def _with_command(candidate: Any) -> Any:

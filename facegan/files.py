@@ -68,16 +68,15 @@ def legible(name: str) -> str:
     return "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in text)
 
 
-def expect_writable(directory: Path) -> None:
-    """Create ``directory``; raises InputError if nothing can be written to it."""
+def expect_writable(directory: Path, remedy: str = "set out= to another place") -> None:
+    """Raise InputError if nothing can be written to ``directory``, which is not created."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=directory):
+        there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        with TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise InputError(
-            f"Nothing can be written to {directory} ({error.strerror}): set out= to another place."
-        ) from error
+        reason = error.strerror or error
+        raise InputError(f"Nothing can be written to {directory} ({reason}): {remedy}.") from error
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from facegan.cli.run import run
 from facegan.errors import InputError
+from facegan.files import expect_writable
 from facegan.quoting import quoted
 
 
@@ -15,6 +16,7 @@ def report(cfg: Any) -> None:
     directory = Path(str(cfg.dir)).expanduser()
     if not directory.is_dir():
         raise InputError(f"dir={directory} is not a directory.")
+    expect_writable(directory, "copy it to a disk that can be written to")
     from facegan.pages.leaderboard import write_leaderboard  # here: --help needs no torch
 
     write_leaderboard(directory)
@@ -24,7 +26,7 @@ def with_named_directory(arguments: list[str]) -> list[str]:
     """``facegan.report SWEEP_DIR`` is short for ``facegan.report dir=SWEEP_DIR``."""
     named = []
     for argument in arguments:
-        is_path = not argument.startswith("-") and "=" not in argument
+        is_path = not argument.startswith("-") and ("=" not in argument or Path(argument).is_dir())
         named.append(f"dir={quoted(argument)}" if is_path else argument)
     return named
 

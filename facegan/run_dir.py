@@ -1,6 +1,7 @@
 """The files of a run directory, and its lock."""
 
 import errno
+import itertools
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,24 @@ def checkpoint_file(path: str | Path) -> Path:
     if not path.is_file():
         raise InputError(f"There is no checkpoint at {path}.")
     return path
+
+
+def new_directory(path: str | Path) -> Path:
+    """Create ``path``, or ``path_2``, ``path_3``, ... if it is taken, and return which.
+
+    Of several processes that ask for the same ``path`` at once each gets a directory of its own,
+    also on a file system without locks.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        candidate = path.with_name(f"{path.name}_{number}") if number > 1 else path
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            continue
+        return candidate
+    raise AssertionError("numbers do not end")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Composes the configuration, builds data, model, callbacks, loggers and trainer f
 
 import contextlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from facegan.cli.invocation import Invocation
 from facegan.cli.resume import with_resumed_overrides
 from facegan.cli.run import run, run_worker
 from facegan.cli.sweep import own_gpus
-from facegan.launch.devices import num_devices
-from facegan.launch.environment import is_main, rank, restarted, started
+from facegan.errors import FinishedError, InputError
+from facegan.launch.devices import limit_threads, num_devices
+from facegan.launch.environment import is_main, rank, restarted, started, started_otherwise
 from facegan.launch.processes import configuration, run_ranks
 from facegan.run_dir import RESULT, claimed
 from facegan.training.checks import check_configuration
+
+log = logging.getLogger(__name__)
 
 
 def train(cfg: Any) -> float | None:
@@ -29,6 +33,11 @@ def train(cfg: Any) -> float | None:
     """
     invocation = Invocation.of_job(cfg)
     with _own_run_dir(invocation):
+        if (others := started_otherwise()) is not None:
+            raise InputError(
+                f"{others} is set, but not by torchrun or srun: each process would train the same "
+                "run. Start it with torchrun, on each machine, or unset the variable."
+            )
         _, trainer = check_configuration(invocation.config, started(), output_dir())
         count = num_devices(trainer.devices, trainer.accelerator)
         with own_gpus(trainer.devices, trainer.accelerator, count) as numbers:
@@ -40,15 +49,25 @@ def train(cfg: Any) -> float | None:
                 train_rank(invocation)
     if rank() > 0:
         return None
-    return json.loads((Path(cfg.run_dir) / RESULT).read_text())["objective"]
+    return json.loads((Path(cfg.run_dir) / RESULT).read_text(encoding="utf-8"))["objective"]
 
 
 def train_rank(invocation: Invocation) -> None:
-    """Train in this process, alone or as one of several."""
+    """Train in this process, alone or as one of several.
+
+    A job that a scheduler has started again is done where its run had ended before.
+    """
     from facegan.cli.experiment import build  # here: --help needs no torch
     from facegan.training.fit import fit
 
-    fit(build(invocation))
+    limit_threads()
+    try:
+        fit(build(invocation))
+    except FinishedError:
+        if not restarted():
+            raise
+        if rank() == 0:
+            log.info("Done: the run in %s has had all its epochs.", invocation.config["run_dir"])
 
 
 @contextlib.contextmanager

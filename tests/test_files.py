@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from facegan.files import append_csv, legible, read_csv, write_csv
+from facegan.errors import InputError
+from facegan.files import append_csv, expect_writable, legible, read_csv, write_csv
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path):
@@ -45,3 +46,12 @@ def test_a_line_cut_short_is_dropped_and_columns_are_added(tmp_path: Path):
 def test_any_name_of_a_file_becomes_legible(name, shown):
     assert legible(name) == shown
     shown.encode("utf-8")
+
+
+def test_a_directory_is_found_writable_without_being_made(tmp_path: Path):
+    expect_writable(tmp_path / "deep" / "new")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for directory in (tmp_path / "file", tmp_path / "file" / "deep"):
+        with pytest.raises(InputError, match="set out= to another place"):
+            expect_writable(directory)

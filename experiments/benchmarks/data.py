@@ -99,7 +99,7 @@ def report(title: str, contestants: dict[str, Callable[[], int]], against: str) 
 def memory_of(pid: str) -> float:
     """Peak resident memory in MiB, with the pages of libraries (Linux only)."""
     try:
-        status = Path("/proc", pid, "status").read_text()
+        status = Path("/proc", pid, "status").read_text(encoding="utf-8")
     except OSError:  # it has just ended
         return 0
     return sum(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) / 1024

@@ -136,7 +136,10 @@ def lightning_steps(
 
     fit = training.fit
     training.fit = lambda plan: fit(replace(plan, callbacks=[*plan.callbacks, Pause()]))
-    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+    ):
         sys.argv = [
             "train",
             *(f"dataset.image_size={size} dataset.batch_size={batch}").split(),

@@ -1,5 +1,7 @@
 """Kill a training at random moments, again and again, and see whether it always goes on.
 
+By SIGKILL, and in between by SIGHUP and SIGUSR2, on which it saves.
+
     python experiments/survival/kills.py --kills 20
 
 Every time the run is resumed with nothing cleaned up by hand. At the end it has to equal, bit for
@@ -36,6 +38,11 @@ OPTIONS = [
     "quality.n=50",
 ]
 LAST = Path("checkpoints", "last.ckpt")
+# Each twice: at a random moment, and while a checkpoint is being written.
+SIGNALS = [
+    *([signal.SIGKILL] * 2 + [signal.SIGHUP] * 2),
+    *([signal.SIGKILL] * 2 + [signal.SIGUSR2] * 2),
+]
 DONE = (0, 2)  # exit statuses of a run that had its last epoch now, and of one that had it before
 
 
@@ -74,7 +81,7 @@ def main() -> None:
                     if process.returncode in DONE:
                         break  # before all kills were
                     sys.exit(f"It did not go on after {killed} kills: {process.communicate()[1]}")
-                process.send_signal(signal.SIGKILL)
+                process.send_signal(SIGNALS[killed % len(SIGNALS)])
                 process.wait()
                 killed += 1
                 bar.update()

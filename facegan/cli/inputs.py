@@ -8,12 +8,15 @@ from omegaconf import DictConfig, OmegaConf
 import facegan
 from facegan.cli.conf import instantiate
 from facegan.errors import InputError
+from facegan.files import expect_writable
+from facegan.launch.devices import limit_threads
 from facegan.run_dir import checkpoint_file
 
 
 def load_gan(cfg: DictConfig, checkpoint: Any) -> tuple[Any, Path]:
     """The GAN of ``checkpoint``, a file or a run directory, on ``cfg.device``; and its file."""
     path = checkpoint_file(checkpoint)
+    limit_threads()
     return facegan.load_gan(path, cfg.device), path
 
 
@@ -64,5 +67,10 @@ def pictures_in(root: object, cfg: DictConfig, settings: Any, name: str) -> Any:
 
 
 def out_dir(cfg: DictConfig, default: Path) -> Path:
-    """The directory that a command writes to: ``cfg.out``, or else ``default``."""
-    return Path(str(cfg.out)).expanduser() if cfg.out else default
+    """The directory that a command writes to: ``cfg.out``, or else ``default``.
+
+    Raises InputError, before the work begins, if nothing can be written there.
+    """
+    directory = default if cfg.out is None else Path(str(cfg.out)).expanduser()
+    expect_writable(directory)
+    return directory

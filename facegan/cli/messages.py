@@ -13,6 +13,12 @@ from omegaconf import OmegaConf
 
 from facegan.cli.help import groups_in
 
+# Options of Hydra's groups that packages of the extra ``sweep`` bring along.
+SWEEP_EXTRA = {
+    "hydra/sweeper": ("optuna",),
+    "hydra/launcher": ("joblib", "submitit_local", "submitit_slurm"),
+}
+
 
 def sentence_of(
     error: Exception, config_name: str, conf_dir: Path, arguments: Sequence[str] = ()
@@ -24,6 +30,11 @@ def sentence_of(
     if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         group = group.replace("override ", "")
+        if option in SWEEP_EXTRA.get(group, ()):
+            return (
+                f"{group}={option} needs packages that are not installed: "
+                "pip install 'facegan[sweep]', or pip install '.[sweep]' in a checkout."
+            )
         # Hydra lists none for an option in brackets.
         options = error.options or sorted(path.stem for path in (conf_dir / group).glob("*.yaml"))
         return (
@@ -43,9 +54,44 @@ def sentence_of(
         key = unknown[1].split("@")[0]
         hint = _nearest(key, _keys(config_name, conf_dir, arguments))
         return f"There is no configuration key {key}{hint}"
+    if (remedy := remedy_of(error)) is not None:
+        return remedy
     if isinstance(error, OSError) and error.filename:
         return f"{error.strerror}: {error.filename}"
     return one_line(error)
+
+
+REMEDIES = {  # what torch says, and what helps
+    r"(CUDA|MPS backend|HIP) out of memory|can't allocate memory|not enough memory": (
+        "The memory of the device does not suffice: lower dataset.batch_size, model.width_g, "
+        "model.width_d or dataset.image_size, or end other programs that use it."
+    ),
+    r"no kernel image is available|not compatible with the current PyTorch": (
+        "This PyTorch has no kernels for this GPU: install another PyTorch build "
+        "(https://pytorch.org/get-started), or set trainer.accelerator=cpu or device=cpu."
+    ),
+    r"NVIDIA driver|CUDA driver (version|initialization)|cuInit": (
+        "The GPU cannot be used, because its driver is missing or too old for this PyTorch: update "
+        "the driver, or set trainer.accelerator=cpu or device=cpu."
+    ),
+    r"[Ff]ailed to find C compiler|No working C|C\+\+ compiler|working triton|TritonMissing": (
+        "torch.compile needs a C++ compiler, and Triton on a GPU, and finds none: install them, or "
+        "set model.compile=false."
+    ),
+}
+
+
+def remedy_of(error: BaseException | None) -> str | None:
+    """A sentence for an error of torch that users can mend; None for other errors."""
+    while isinstance(error, RuntimeError | MemoryError | AssertionError):
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, MemoryError):
+            text = "not enough memory"
+        for pattern, sentence in REMEDIES.items():
+            if re.search(pattern, text):
+                return sentence
+        error = error.__cause__
+    return None
 
 
 def _nearest(word: str, valid: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """State of the process that a command changes while it runs, and restores."""
 
+import io
 import logging
 import os
 import sys
@@ -22,6 +23,8 @@ _NOT_FOR_USERS = (
     ".*`val_dataloader` but have no `validation_step`.*",
     ".*recommended to use `self.log.*sync_dist.*",  # all ranks log the same
     ".*module\\(s\\) in eval mode.*",  # the averaged generator
+    "KMeans is known to have a memory leak on Windows.*",  # of a few bytes an iteration
+    "Glyph .* missing from .*font.*",  # an empty box in a picture, once for each draw of it
 )
 
 
@@ -47,9 +50,15 @@ def quiet(level: int = logging.NOTSET) -> Iterator[None]:
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """Restore the environment, ``sys.argv`` and the root logger's handlers at the end."""
+    """Restore the environment, ``sys.argv``, output and the root logger's handlers at the end.
+
+    Until then names that standard output cannot show are escaped, as standard error does.
+    """
     environment, argv, root = dict(os.environ), list(sys.argv), logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    stdout, errors = sys.stdout, getattr(sys.stdout, "errors", None)
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     finally:
@@ -57,6 +66,8 @@ def restored() -> Iterator[None]:
             del os.environ[name]
         os.environ.update(environment)
         sys.argv[:] = argv
+        if isinstance(stdout, io.TextIOWrapper):
+            stdout.reconfigure(errors=errors)
         for handler in set(root.handlers) - set(handlers):
             handler.close()
         root.handlers[:] = handlers

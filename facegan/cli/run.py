@@ -17,8 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facegan.cli.conf import CONF_DIR
+from facegan.cli.directories import removed_if_refused
 from facegan.cli.invocation import Invocation, full_error
-from facegan.cli.messages import sentence_of, shortened
+from facegan.cli.messages import remedy_of, sentence_of, shortened
 from facegan.cli.process_state import arguments_for_hydra, quiet, restored
 from facegan.cli.sweep import concluded, in_sweep, note_failure
 from facegan.errors import FaceganError, InputError, InterruptedRun, OccupiedError
@@ -46,7 +47,7 @@ def run(task: Callable[[Any], Any], config_name: str, complete: Arguments = list
     token = full_error.set(os.environ.get("HYDRA_FULL_ERROR") == "1")
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     try:
-        with quiet(), _sentences(config_name, arguments, _to_stderr):
+        with quiet(), removed_if_refused(), _sentences(config_name, arguments, _to_stderr):
             arguments = _without_log_file(complete(with_quoted_paths(arguments)))
             with arguments_for_hydra(arguments), concluded():
                 main(_job(task, config_name, arguments))()
@@ -139,6 +140,8 @@ def _sentences(
 def _is_expected(error: Exception) -> bool:
     """Whether the user can act on it: not on a bug, nor on an OSError that names no file."""
     if isinstance(error, FaceganError | CompactHydraException | OmegaConfBaseException):
+        return True
+    if remedy_of(error) is not None:
         return True
     of_a_file = isinstance(error, OSError) and (error.filename or error.errno in DISK_FULL)
     return bool(of_a_file)

@@ -100,7 +100,9 @@ def raise_if_no_job_succeeded(error: Exception, directory: Path | None) -> None:
     """Replace a sweeper's traceback by one sentence when every job failed."""
     if directory is None or isinstance(error, FaceganError):
         return
-    results = [json.loads(path.read_text()) for path in directory.glob(f"*/{RESULT}")]
+    results = [
+        json.loads(path.read_text(encoding="utf-8")) for path in directory.glob(f"*/{RESULT}")
+    ]
     errors = [str(result["error"]) for result in results if result.get("error")]
     if errors and len(errors) == len(results):
         raise InputError(f"None of the sweep's {len(errors)} jobs succeeded: {errors[0]}") from None

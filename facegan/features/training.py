@@ -11,6 +11,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from facegan.errors import interruptible
 from facegan.features.classifier import Classifier
+from facegan.terminal import on_terminal
 
 
 @contextmanager
@@ -52,8 +53,10 @@ def fit_classifier(
         callbacks=[
             best,
             EarlyStopping("val/loss", patience=patience),
-            TQDMProgressBar(refresh_rate=10),  # it shows the loss: a GPU waits for each
+            # It shows the loss: a GPU waits for each.
+            *([TQDMProgressBar(refresh_rate=10)] if on_terminal() else []),
         ],
+        enable_progress_bar=on_terminal(),
         logger=False,
         num_sanity_val_steps=0,
         enable_model_summary=False,

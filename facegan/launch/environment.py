@@ -67,8 +67,38 @@ def run_name() -> str:
         job, step = os.environ["SLURM_JOB_ID"], os.environ["SLURM_STEP_ID"]
         return f"slurm_{job}" if step == "0" else f"slurm_{job}_{step}"
     if is_torchrun():
-        return _agreed(_start_of_parent())
+        return _agreed("run_name", _start_of_parent())
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def names_directories() -> bool:
+    """Whether this process may call a new directory otherwise where the name is taken.
+
+    A job that SLURM or torchrun has started again goes on in its directory. The tasks of one srun
+    cannot tell each other another name.
+    """
+    if rank() > 0 or (_nodes_and_tasks()[1] > 1 and not is_torchrun()):
+        return False
+    return not (restarted() and (_is_srun() or is_torchrun()))
+
+
+def agreed_name(name: str) -> str:
+    """The name that rank 0 has chosen for the directory, on all ranks of torchrun."""
+    return _agreed("directory", name) if is_torchrun() else name
+
+
+def started_otherwise() -> str | None:
+    """``NAME=NUMBER`` of several processes that another launcher has started; None if it has not.
+
+    MPI and the operators of Kubernetes set such variables.
+    """
+    if started():
+        return None
+    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"):
+        value = os.environ.get(name, "")
+        if value.isdigit() and int(value) > 1:
+            return f"{name}={value}"
+    return None
 
 
 def is_torchrun() -> bool:
@@ -98,20 +128,24 @@ def _nodes_and_tasks() -> tuple[int, int]:
 def _start_of_parent() -> str:
     """When torchrun was started, which its restarts do not change."""
     with contextlib.suppress(OSError, ValueError):
-        fields = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()
-        up = float(Path("/proc/uptime").read_text().split()[0])
+        fields = (
+            Path(f"/proc/{os.getppid()}/stat")
+            .read_text(encoding="utf-8")
+            .rpartition(")")[2]
+            .split()
+        )
+        up = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
         began = time.time() - up + int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return f"{datetime.fromtimestamp(round(began)):%Y-%m-%d_%H-%M-%S}"
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
 
 
-def _agreed(proposal: str) -> str:
+def _agreed(key: str, proposal: str) -> str:
     """Rank 0's first ``proposal`` on all ranks, also after a restart."""
     store = torchrun_store()
-    key = "facegan/run_name"
     if rank() == 0:
-        store.compare_set(key, "", proposal)  # keeps an earlier one
-    return store.get(key).decode()
+        store.compare_set(f"facegan/{key}", "", proposal)  # keeps an earlier one
+    return store.get(f"facegan/{key}").decode()
 
 
 def torchrun_store() -> Any:

@@ -19,7 +19,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from facegan.errors import SIGNALS, FaceganError, InputError, InterruptedRun, came_too_late
+from facegan.errors import (
+    FaceganError,
+    InputError,
+    InterruptedRun,
+    came_too_late,
+    handlers,
+    insists,
+    pass_on,
+    restore,
+)
 from facegan.files import write_json
 from facegan.launch.environment import JOB
 
@@ -69,7 +78,11 @@ def _environment(directory: Path, count: int) -> dict[str, str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # Lightning would take the variables of SLURM's task, which is the parent, for a rank's own.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") and k != "RANK"}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "SLURM_RESTART_COUNT" or not (name.startswith("SLURM_") or name == "RANK")
+    }
     return inherited | {
         JOB: str(directory),
         "MASTER_ADDR": "127.0.0.1",
@@ -94,7 +107,7 @@ def _wait_for(ranks: Sequence[subprocess.Popen[bytes]], received: Sequence[int])
             if number not in statuses and process.poll() is not None:
                 statuses[number] = process.returncode
         failed = set(statuses.values()) - {0} - {128 + signum for signum in received}
-        if failed or len(received) > 1:
+        if failed or insists(received):
             until = min(until, time.monotonic() + PATIENCE)
     return statuses
 
@@ -144,12 +157,15 @@ def _forwarding_signals(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[li
         for process in ranks:
             process.send_signal(signum)  # unless it has ended
 
-    before = {signum: signal.signal(signum, forward) for signum in SIGNALS}
+    before = handlers()
+    for signum in before:
+        signal.signal(signum, forward)
     try:
         yield received
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        restore(before)
+        if received:
+            pass_on(received[0], before)  # the ranks have saved
 
 
 def configuration() -> str | None:

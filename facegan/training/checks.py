@@ -7,6 +7,10 @@ from facegan.errors import InputError
 from facegan.gan.settings import GANSettings
 from facegan.training.settings import TrainerSettings, TrainSettings
 
+BF16, TENSOR_CORES = (8, 0), (7, 0)  # compute capabilities of GPUs that have them
+
+GPU = tuple[tuple[int, int], str]  # compute capability and name
+
 INSTEAD = {  # of Trainer arguments that assume a single optimizer
     "accumulate_grad_batches": "model.accumulate",
     "gradient_clip_val": "model.clip",
@@ -42,6 +46,26 @@ def check_configuration(
     if settings.run_dir != (output_dir or settings.run_dir):
         raise InputError("run_dir follows from hydra.run.dir: set that instead.")
     return settings, trainer
+
+
+def usable_precision(model: GANSettings, precision: str, gpu: GPU | None) -> str:
+    """``precision`` for this device; "auto" becomes the fastest one that device and model can use.
+
+    Raises InputError for bfloat16 on a GPU that lacks or emulates it. ``gpu=None``: none is used.
+    """
+    if precision == "bf16-mixed" and gpu is not None and gpu[0] < BF16:
+        raise InputError(
+            f"trainer.precision=bf16-mixed needs a GPU of compute capability 8.0 or higher; "
+            f"{gpu[1]} has {gpu[0][0]}.{gpu[0][1]}: set trainer.precision=auto."
+        )
+    if precision != "auto":
+        return precision
+    if gpu is None:
+        return "32-true"
+    if gpu[0] >= BF16:
+        return "bf16-mixed"
+    scalable = not model.penalties and model.clip is None
+    return "16-mixed" if gpu[0] >= TENSOR_CORES and scalable else "32-true"
 
 
 def check_precision(model: GANSettings, precision: str) -> None:

@@ -20,7 +20,7 @@ from facegan.training.callbacks.objective import Objective, check_objective
 from facegan.training.callbacks.resume_policy import ResumePolicy
 from facegan.training.callbacks.save_on_signal import SaveOnSignal
 from facegan.training.callbacks.self_condition import SelfCondition
-from facegan.training.loggers import log_configuration, rewind
+from facegan.training.loggers import close, log_configuration, rewind
 from facegan.training.memory import keep_freed_memory
 from facegan.training.settings import ObjectiveSettings
 from facegan.training.start import OwnEpochs, check_epochs, read_start
@@ -118,17 +118,20 @@ def fit(experiment: Experiment) -> Outcome:
     if trainer.is_global_zero:
         announce(model, data, trainer, experiment.run_dir)
     experiment.connect(trainer.strategy.root_device)
-    seconds = _run(trainer, model, data, checkpoint)
-    outcome = Outcome(objective.value, objective.epoch, model.images_seen - before, seconds)
-    if trainer.is_global_zero:
-        conclude(model, trainer, experiment.run_dir, experiment.searched)
-        write_result(experiment.run_dir, objective, outcome.images, seconds)
-        if experiment.searched and objective.value is None:
-            raise InputError(
-                f"The objective {objective.metric} was never "
-                f"{'finite' if objective.logged else 'logged'}: name a metric in objective.metric "
-                "that the loggers show."
-            )
+    try:
+        seconds = _run(trainer, model, data, checkpoint)
+        outcome = Outcome(objective.value, objective.epoch, model.images_seen - before, seconds)
+        if trainer.is_global_zero:
+            conclude(model, trainer, experiment.run_dir, experiment.searched)
+            write_result(experiment.run_dir, objective, outcome.images, seconds)
+            if experiment.searched and objective.value is None:
+                how = "finite" if objective.logged else "logged"
+                raise InputError(
+                    f"The objective {objective.metric} was never {how}: name a metric in "
+                    "objective.metric that the loggers show."
+                )
+    finally:
+        close(experiment.loggers)
     for callback in callbacks:
         if isinstance(callback, SaveOnSignal) and callback.received is not None:
             raise came_too_late(callback.received)

@@ -8,7 +8,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from facegan.errors import InputError
 from facegan.settings import Count, Seed, Settings, setting
 
-Precision = Annotated[Literal["32-true", "32", "bf16-mixed", "16-mixed"], BeforeValidator(str)]
+Precision = Annotated[
+    Literal["32-true", "32", "bf16-mixed", "16-mixed", "auto"], BeforeValidator(str)
+]
 
 
 class ResumeSettings(Settings):
@@ -73,7 +75,9 @@ class TrainerSettings(Settings):
     )
     num_nodes: Count = setting(1, "number of machines, set by torchrun or srun")
     sync_batchnorm: bool = setting(False, "share BatchNorm statistics among all devices")
-    precision: Precision = setting("32-true", "floating-point precision; bf16-mixed suits GPUs")
+    precision: Precision = setting(
+        "32-true", "floating-point precision; auto: bf16 or float16 where a GPU has it"
+    )
     max_epochs: Count | Literal[-1] = setting(
         3, "passes over the data", form="a whole number of at least 1, or -1 (without end)"
     )

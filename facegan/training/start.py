@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from facegan.errors import InputError
+from facegan.errors import FinishedError, InputError
 from facegan.gan.checkpoint import read_checkpoint
 from facegan.gan.conditions import Conditions
 from facegan.gan.gan import GAN
@@ -84,10 +84,10 @@ def _check_conditions(path: Path, before: Mapping[str, Any], now: Mapping[str, A
 
 
 def check_epochs(checkpoint: dict[str, Any], max_epochs: int | None) -> None:
-    """Raise InputError if a resumed run has no epoch left to train."""
+    """Raise FinishedError if a resumed run has no epoch left to train."""
     epochs = finished_epochs(checkpoint)
     if max_epochs not in (None, -1) and epochs >= max_epochs:
-        raise InputError(
+        raise FinishedError(
             f"{checkpoint['path']} has already had {epochs} epochs: set trainer.max_epochs above "
             "that."
         )

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -10,19 +11,27 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import torch
+from hydra.errors import MissingConfigException
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from facegan import sample as sample_module
 from facegan import train as train_module
 from facegan.cli import resume
-from facegan.cli.conf import CONF_DIR, instantiate
-from facegan.cli.overrides import parsed
+from facegan.cli.conf import CONF_DIR, instantiate, plain
+from facegan.cli.experiment import with_precision
+from facegan.cli.invocation import Invocation
+from facegan.cli.messages import sentence_of
+from facegan.cli.overrides import SavedRun, parsed
+from facegan.cli.process_state import quiet
 from facegan.cli.run_data import with_data_of_the_run
 from facegan.errors import InputError
+from facegan.files import write_json
 from facegan.launch.devices import num_devices, strategy_for
-from facegan.quoting import quoted, with_quoted_paths
+from facegan.quoting import assignment, quoted, with_quoted_paths
+from facegan.training.settings import TrainerSettings
 from tests.composing import build_experiment, changed, composed
 from tests.conftest import TINY
 
@@ -46,7 +55,9 @@ def test_every_option_of_every_group_composes_and_builds(option: str):
         instantiate(cfg, key)
     callbacks = list((instantiate(cfg, "callbacks") or {}).values())
     instantiate(cfg, "logger")
-    trainer = instantiate(cfg, "trainer", callbacks=callbacks, logger=False)
+    config = plain(cfg)
+    config = with_precision(config, TrainerSettings.pick(config["trainer"]))
+    trainer = instantiate(config, "trainer", callbacks=callbacks, logger=False)
     assert trainer.max_epochs in (cfg.trainer.max_epochs, 1)  # 1: debug=fdr
 
 
@@ -124,6 +135,8 @@ def test_the_strategy_is_seen_in_the_configuration_and_can_be_chosen(devices: st
         ("runs/synthetic/TIME", "write KEY=VALUE, like ckpt=RUN_DIR"),
         ("callbacks=[defaults]", "did you mean default? callbacks can be"),
         ("run_dir=elsewhere", "run_dir follows from hydra.run.dir"),
+        ("--lr_g=0.001", "did you mean model.lr_g?"),
+        ("--gpus", "--gpus is not an option: keys are set by KEY=VALUE"),
     ],
 )
 def test_a_mistake_gets_one_sentence(train, tmp_path: Path, override: str, sentence: str):
@@ -174,6 +187,40 @@ def test_half_precision_with_a_gradient_penalty_is_refused(model: str):
     cfg = composed("config", *TINY, f"model={model}", "trainer.precision=16-mixed", "run_dir=.")
     with pytest.raises(InputError, match="bf16-mixed"):
         build_experiment(cfg)
+
+
+@pytest.mark.parametrize("option", ["hydra/sweeper=optuna", "hydra/launcher=submitit_slurm"])
+def test_a_missing_extra_is_named(option: str):
+    missing = option.replace("hydra/", "override hydra/").replace("=", "/")  # as Hydra says it
+    error = MissingConfigException("no such option", missing, options=["basic"])
+    sentence = sentence_of(error, "config", CONF_DIR)
+    assert sentence.startswith(f"{option} needs packages that are not installed: pip install")
+    assert "[sweep]" in sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "lower dataset."),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            "lower dataset.",
+        ),
+        (MemoryError(), "lower dataset.batch_size"),
+        (RuntimeError("CUDA error: no kernel image is available for execution"), "has no kernels"),
+        (RuntimeError("Found no NVIDIA driver on your system."), "update the driver"),
+        (RuntimeError("Failed to find C compiler. Please specify"), "set model.compile=false"),
+    ],
+)
+def test_what_a_user_can_mend_of_a_device_is_a_sentence(train, monkeypatch, error, sentence: str):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(train_module, "num_devices", fail)
+    status, output = train()
+    assert status == 2
+    assert sentence in output
+    assert "Traceback" not in output
 
 
 def test_a_bug_keeps_its_traceback(train, monkeypatch: pytest.MonkeyPatch):
@@ -338,15 +385,91 @@ def test_a_run_resumed_from_elsewhere_finds_its_files(tmp_path: Path, key: str):
     assert f"{key}='/home/me/net.ckpt'" in resume.with_resumed_overrides([f"resume={tmp_path}"])
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+TEXTS = st.text(st.characters(exclude_characters="\0"), min_size=1)  # also names that are no UTF-8
+ODD = [
+    *("grün", "20240131", "1e5", "0x10", "true", "NaN", "NULL", "my run (1)", "a,b", "[x]", "{y}"),
+    *("it's", 'a"b', "lauf=ü", "#1", "a\\'b", "end\\", "caf\udce9", " ", "a\nb", "glob(*)"),
+    *(r"\\server\share", "C:\\Users\\me", "-x", "'"),
+]
+
+
+@given(TEXTS)
 def test_hydra_reads_a_quoted_text_as_it_is(text: str):
     assert parsed([f"key={quoted(text)}"])["key"].value() == text
 
 
-@pytest.mark.parametrize("path", ["runs/grün", r"\\\\server\share", "20240131", "my run (1)"])
-def test_a_path_is_read_as_it_is_typed(path: str):
+@given(st.sampled_from(["hydra.run.dir", "ckpt", "out", "+cnn.ckpt", "dataset.root", "dir"]), TEXTS)
+def test_a_path_is_read_as_it_is_typed(key: str, path: str):
+    written = re.fullmatch(r"""~.*|null|(['"]).*\1""", path, re.DOTALL)  # these mean something
+    assume(not written)
+    (argument,) = with_quoted_paths([f"{key}={path}"])
+    assert parsed([argument])[key.lstrip("+")].value() == path
+
+
+@given(TEXTS)
+def test_a_path_in_a_message_can_be_pasted_into_a_shell(path: str):
+    (argument,) = shlex.split(assignment("ckpt", path))
+    assert with_quoted_paths([argument]) == [argument]
+    assert parsed([argument])["ckpt"].value() == path
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_a_path_is_quoted_alike_however_odd(path: str):
     (argument,) = with_quoted_paths([f"hydra.run.dir={path}"])
     assert parsed([argument])["hydra.run.dir"].value() == path
+
+
+@pytest.mark.parametrize("path", [path for path in ODD if path.strip() and "\\" not in path])
+def test_runs_to_compare_are_read_whatever_their_paths(tmp_path: Path, path: str):
+    for name in (path, "other"):
+        (tmp_path / name).mkdir()
+    (argument,) = with_quoted_paths([f"compare=[{path}, other]"])
+    assert list(parsed([argument])["compare"].value()) == [path, "other"]
+
+
+def test_hyphens_of_an_agent_are_understood():
+    typed = ["--model.lr_g=0.001", "--dataset.root=grün", "--cfg=job", "--multirun"]
+    assert with_quoted_paths(typed) == [
+        *("model.lr_g=0.001", "dataset.root='grün'", "--cfg=job", "--multirun"),
+    ]
+
+
+def test_paths_of_a_sweep_may_be_several():
+    typed = ["-m", "dataset.root=a,b", "out=choice(x,y)"]
+    assert with_quoted_paths(typed) == typed
+
+
+@pytest.mark.parametrize("name", ["mein lauf=ü,[2]", "007", "caf\udce9", r"\\server\it's"])
+def test_a_run_goes_to_the_directory_that_was_named(run, tmp_path: Path, monkeypatch, name: str):
+    def train_rank(invocation: Invocation) -> None:
+        write_json(Path(invocation.config["run_dir"], "result.json"), {"objective": 0.5})
+
+    monkeypatch.setattr(train_module, "train_rank", train_rank)
+    status, output = run(train_module, *TINY, f"hydra.run.dir=runs/{name}")
+    assert status == 0, output
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [name]
+    run_dir = tmp_path / "runs" / name
+    assert (run_dir / "result.json").is_file()
+    assert SavedRun(run_dir).config.seed == 0
+    (run_dir / "checkpoints").mkdir()
+    (run_dir / "checkpoints" / "last.ckpt").touch()
+    status, output = run(train_module, f"resume=runs/{name}")
+    assert status == 0, output
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "KMeans is known to have a memory leak on Windows with MKL, when there are less chunks",
+        "Glyph 128512 (\\N{GRINNING FACE}) missing from font(s) DejaVu Sans.",
+        "Glyph 30000 (x) missing from current font.",
+    ],
+)
+def test_warnings_that_help_nobody_are_not_shown(noise: str):
+    with warnings.catch_warnings(record=True) as shown, quiet():
+        warnings.warn(noise, UserWarning, stacklevel=1)
+    assert not shown
 
 
 def test_commands_leave_their_process_as_they_found_it(

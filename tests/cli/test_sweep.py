@@ -60,6 +60,17 @@ def test_jobs_of_two_devices_have_their_own_overrides_and_one_sweep_directory(
 
 
 @pytest.mark.slow
+def test_a_sweep_over_the_data_has_one_directory_and_leaderboard(tmp_path: Path, data_dir: Path):
+    varied = ["-m", "dataset.name=one,other", "hydra.sweep.dir=runs/x/sweep_${run_name:}"]
+    sweep(tmp_path, data_dir, *varied)
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert directory.name.startswith("sweep_")
+    rows = read_csv(directory / "leaderboard.csv")
+    assert {row["dataset.name"] for row in rows} == {"one", "other"}
+    assert {Path(row["run_dir"]).parent.name for row in rows} == {directory.name}
+
+
+@pytest.mark.slow
 def test_a_failed_job_does_not_end_the_others_and_is_listed(tmp_path: Path, data_dir: Path):
     output = sweep(tmp_path, data_dir, "-m", "model.accumulate=0,1,2", expected=2)
     found = jobs(tmp_path)

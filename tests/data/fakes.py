@@ -73,7 +73,7 @@ class FakeCelebA:
 
     @staticmethod
     def _csv(path: Path, columns: list[str], rows: dict[str, list[int]]) -> None:
-        with path.open("w", newline="") as file:
+        with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["image_id", *columns])
             writer.writerows([name, *row] for name, row in rows.items())

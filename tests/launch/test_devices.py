@@ -3,7 +3,10 @@
 import os
 import threading
 
-from facegan.launch.devices import free_gpus
+import pytest
+import torch
+
+from facegan.launch.devices import free_gpus, limit_threads
 
 
 def test_concurrent_jobs_get_disjoint_gpus():
@@ -31,3 +34,14 @@ def test_a_job_waits_for_a_free_gpu():
         assert found == []
     waiting.join(10)
     assert found == [[0]]
+
+
+def test_a_quota_of_cpus_limits_the_threads(monkeypatch: pytest.MonkeyPatch):
+    chosen: list[int] = []
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    limit_threads()  # OMP_NUM_THREADS is set in tests
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    limit_threads()
+    assert chosen == [2]

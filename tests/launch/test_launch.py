@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from facegan import train as train_module
 from facegan.files import read_csv
 from facegan.gan.checkpoint import read_checkpoint
 from facegan.launch import environment, processes
@@ -55,6 +56,38 @@ def test_a_rank_of_srun(alone: pytest.MonkeyPatch):
     assert not restarted()
     alone.setenv("SLURM_RESTART_COUNT", "1")
     assert restarted()
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
+def test_processes_of_another_launcher_are_refused(alone, run, tmp_path: Path, name: str):
+    alone.setenv(name, "4")
+    status, output = run(train_module, *TINY)
+    assert status == 2
+    assert f"{name}=4 is set, but not by torchrun or srun" in output
+    assert not list(tmp_path.iterdir())
+    alone.setenv(name, "1")
+    assert environment.started_otherwise() is None
+    alone.setenv("TORCHELASTIC_RUN_ID", "none")
+    alone.setenv(name, "4")
+    assert environment.started_otherwise() is None
+
+
+def test_runs_within_one_step_of_srun_have_names_of_their_own(alone: pytest.MonkeyPatch):
+    """As in JupyterHub; but one that was started again goes on."""
+    for name, value in {"JOB_ID": "77", "STEP_ID": "0", "PROCID": "0", "NTASKS": "1"}.items():
+        alone.setenv(f"SLURM_{name}", value)
+    assert environment.names_directories()
+    alone.setenv("SLURM_RESTART_COUNT", "1")
+    assert not environment.names_directories()
+    alone.delenv("SLURM_RESTART_COUNT")
+    alone.setenv("SLURM_NTASKS", "2")  # which cannot tell each other
+    assert not environment.names_directories()
+
+
+def test_a_restart_without_srun_has_a_name_of_its_own(alone: pytest.MonkeyPatch):
+    """It is called after the time of the start: there is nothing to go on in."""
+    alone.setenv("SLURM_RESTART_COUNT", "1")
+    assert environment.names_directories()
 
 
 def test_an_interactive_shell_of_srun_is_not_a_rank(alone: pytest.MonkeyPatch):

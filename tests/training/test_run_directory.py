@@ -2,11 +2,19 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from facegan.errors import WriteError
+from facegan import train as train_module
+from facegan.cli import conf
+from facegan.errors import OccupiedError, WriteError
+from facegan.files import write_json
+from facegan.run_dir import RESULT, new_directory
+from tests.conftest import TINY
 
 
 def test_a_run_is_not_written_over_another(train, tmp_path: Path):
@@ -108,3 +116,76 @@ def test_a_refused_run_leaves_links_and_the_working_directory(
     monkeypatch.chdir(there)
     assert train("model.lr_g=-1", "hydra.run.dir=.")[0] == 2
     assert there.is_dir()
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path: Path):
+    names = [new_directory(tmp_path / "a" / "12-00-00").name for _ in range(3)]
+    assert names == ["12-00-00", "12-00-00_2", "12-00-00_3"]
+
+
+def test_many_that_ask_for_one_name_at_once_get_a_directory_each(tmp_path: Path):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: new_directory(tmp_path / "deep" / "run"), range(40)))
+    assert len(set(found)) == 40
+
+
+@pytest.fixture
+def noon() -> Iterator[None]:
+    """All runs start at one second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(conf.RESOLVERS, "run_name", lambda: "12-00-00")
+        conf.register()
+        yield
+    conf.register()
+
+
+@pytest.mark.usefixtures("noon")
+def test_runs_of_one_second_have_directories_of_their_own(run, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(train_module, "train_rank", lambda invocation: done(invocation.config))
+    for _ in range(2):
+        status, output = run(train_module, *TINY)
+        assert status == 0, output
+    assert sorted(path.name for path in (tmp_path / "runs/synthetic").iterdir()) == [
+        "12-00-00",
+        "12-00-00_2",
+    ]
+
+
+def done(config: dict) -> None:
+    """What a run of no time leaves."""
+    write_json(Path(config["run_dir"], RESULT), {"objective": 0.0})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dataset.n=7"],
+        ["data_dir=${nowhere}"],
+        ["hydra.run.dir=new/deep/run", "model.lr_g=-1"],
+        ["-m", "model.nothing=1,2"],
+        ["-m", "hydra.sweep.dir=new/sweep", "model.nothing=1,2"],
+    ],
+)
+def test_what_is_refused_leaves_nothing_but_data(
+    run, data_dir: Path, tmp_path: Path, arguments: list[str]
+):
+    status, output = run(train_module, *TINY, *arguments)
+    assert status == 2, output
+    assert "Traceback" not in output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_refused_beside_another_leaves_the_other(train, tmp_path: Path):
+    """Its directory was not there when this command began: the other one was as fast."""
+
+    @contextmanager
+    def claimed(run_dir: str, *_: object, **__: object) -> Iterator[None]:
+        Path(run_dir, ".hydra").mkdir()  # of the other
+        raise OccupiedError("Another process is training there.")
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_module, "claimed", claimed)
+        status, _ = train()
+    assert status == 2
+    assert (tmp_path / "run" / ".hydra").is_dir()

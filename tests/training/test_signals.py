@@ -4,18 +4,37 @@ import json
 import os
 import re
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from facegan.errors import SIGNALS, InterruptedRun, interruptible
 from facegan.gan.gan import GAN
 from facegan.training.callbacks.progress import Throughput
 from facegan.training.callbacks.samples import Samples
 from tests.training.run_files import rows, state
 
 
+@pytest.fixture(autouse=True)
+def _none_ignored() -> Iterator[None]:
+    """A shell starts what it runs in the background deaf to Ctrl-C, these tests perhaps."""
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+SLOW = [signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
+
+
 @pytest.mark.parametrize(
-    "signum", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+    "signum",
+    [signal.SIGTERM, signal.SIGUSR2, *(pytest.param(s, marks=pytest.mark.slow) for s in SLOW)],
 )
 def test_a_signal_saves_and_the_run_can_be_resumed(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
@@ -41,6 +60,93 @@ def test_a_signal_saves_and_the_run_can_be_resumed(
     assert steps == list(range(8, 3 * 72 + 1, 8))  # none lost, none twice
 
 
+def sent(monkeypatch: pytest.MonkeyPatch, *signums: int) -> None:
+    """Send signals during the callbacks after epoch 1."""
+
+    def interrupt(self: Throughput, *_: object) -> None:
+        if not done:
+            done.append(True)
+            for signum in signums:
+                os.kill(os.getpid(), signum)
+
+    done: list[bool] = []
+    monkeypatch.setattr(Throughput, "on_train_epoch_end", interrupt)
+
+
+CHECKPOINTS = "callbacks=[checkpoints,progress]"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGUSR2, signal.SIGTERM])
+def test_a_handler_that_was_there_is_called_after_saving(
+    train, tmp_path: Path, monkeypatch, signum: signal.Signals
+):
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    found: list[tuple[int, bool]] = []
+    signal.signal(signum, lambda number, _: found.append((number, last.is_file())))
+    sent(monkeypatch, signum)
+    late = [f"callbacks.{name}.every_n_epochs=9" for name in ("last", "periodic")]
+    assert train(CHECKPOINTS, "trainer.max_epochs=9", *late)[0] == 128 + signum
+    assert found == [(signum, True)]
+    assert callable(signal.getsignal(signum))
+
+
+def test_a_handler_that_exits_decides_the_status(train, monkeypatch):
+    """submitit's does so once it has requeued the job."""
+    signal.signal(signal.SIGUSR2, lambda *_: sys.exit(77))
+    sent(monkeypatch, signal.SIGUSR2)
+    assert train(CHECKPOINTS)[0] == 77
+
+
+def test_a_signal_that_is_ignored_stays_ignored(train, monkeypatch):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    sent(monkeypatch, signal.SIGHUP)
+    status, output = train(CHECKPOINTS)
+    assert status == 0, output
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def test_signals_that_come_in_turn_do_not_spoil_the_checkpoint(train, tmp_path, monkeypatch):
+    """SLURM sends SIGTERM after its warning, a session that ends SIGHUP after SIGTERM."""
+    sent(monkeypatch, signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP)
+    status, output = train(CHECKPOINTS)
+    assert status == 128 + signal.SIGUSR1
+    assert "Stopped by SIGUSR1 after 72 images" in output
+
+
+@pytest.mark.parametrize("signums", [(signal.SIGTERM,) * 2, (signal.SIGHUP, signal.SIGINT)])
+def test_the_same_signal_again_or_an_interrupt_stops_at_once(train, monkeypatch, signums):
+    sent(monkeypatch, *signums)
+    status, output = train(CHECKPOINTS)
+    assert status == 128 + signal.SIGINT
+    assert "not all of them saved" in output
+
+
+@pytest.mark.parametrize(
+    ("status", "signum"),
+    [(0, signal.SIGTERM), (143, signal.SIGTERM), (1, signal.SIGINT), (130, signal.SIGINT)],
+)
+def test_the_exit_statuses_of_lightning_are_understood(status: int, signum: signal.Signals):
+    with pytest.raises(InterruptedRun) as stopped, interruptible(lambda: "all is lost"):
+        sys.exit(status)
+    assert stopped.value.exit_code == 128 + signum
+
+
+def test_another_exit_status_is_left_alone():
+    with pytest.raises(SystemExit) as left, interruptible(str):
+        sys.exit(-1)
+    assert left.value.code == -1
+
+
+def test_a_job_started_again_whose_run_is_done_ends_well(train, monkeypatch, tmp_path: Path):
+    assert train("callbacks=[checkpoints]")[0] == 0
+    kept = (tmp_path / "run" / "metrics.csv").read_bytes()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    status, output = train("callbacks=[checkpoints]")
+    assert status == 0, output
+    assert f"Done: the run in {tmp_path}/run has had all its epochs." in output
+    assert (tmp_path / "run" / "metrics.csv").read_bytes() == kept
+
+
 @pytest.mark.slow
 def test_a_signal_in_the_last_epoch_ends_what_would_follow(train, tmp_path: Path, monkeypatch):
     def interrupt(self: Samples, *_: object) -> None:
@@ -63,12 +169,7 @@ def test_a_run_without_checkpoints_exits_with_the_status_of_a_signal(
         os.kill(os.getpid(), signum)
 
     monkeypatch.setattr(Throughput, "on_train_epoch_end", interrupt)
-    # A shell starts what it runs in the background deaf to Ctrl-C, these tests perhaps.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        status, output = train("callbacks=[progress]")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    status, output = train("callbacks=[progress]")
     assert status == 128 + signum
     assert f"Stopped by {signum.name}: 72 images seen, and not all of them saved." in output
 

@@ -34,7 +34,7 @@ def test_a_resumed_run_continues_the_same_wandb_run(tmp_path: Path):
         logger = logger_in(tmp_path / name)
         logger.log_metrics({"loss/d": 1.0}, 8)
         versions.append(logger.version)
-        logger.finalize("success")
+        logger.close()
     assert versions[0] == versions[1] != versions[2]
 
 
@@ -47,7 +47,7 @@ def test_another_run_of_the_process_is_neither_joined_nor_ended(tmp_path: Path):
     logger = logger_in(tmp_path)
     logger.log_metrics({"loss/d": 1.0}, 8)
     assert logger.version != foreign.id
-    logger.finalize("success")
+    logger.close()
     foreign.log({"mine": 1})  # raises if the run has ended
     assert foreign.summary["mine"] == 1
     foreign.finish()
@@ -65,7 +65,7 @@ def test_the_configuration_reaches_the_run(tmp_path: Path):
     assert config["trainer"]["precision"] == "32"
     assert config["facegan"]["version"]
     assert config["width_g"] == 4
-    logger.finalize("success")
+    logger.close()
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_pictures_and_tables_reach_the_run(tmp_path: Path):
     log_table([logger], "clusters/attributes", ["cluster", "lift"], [[0, 1.5]], 8)
     summary = dict(logger.experiment.summary)
     assert summary["images_seen"] == 8
-    logger.finalize("success")
+    logger.close()
     (picture,) = tmp_path.glob("wandb/offline-run-*/files/media/images/*.png")
     with Image.open(picture) as image:
         assert (image.size, image.getpixel((0, 0))[:3]) == ((7, 5), (1, 2, 3))
@@ -92,10 +92,14 @@ class Run:
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
         self.finished = 0
+        self.artifacts: dict[str, Any] = {}
 
     def define_metric(self, *_: Any, **__: Any) -> None: ...
 
     def log(self, *_: Any) -> None: ...
+
+    def log_artifact(self, artifact: Any, aliases: list[str]) -> None:
+        self.artifacts[aliases[0]] = artifact
 
     def finish(self) -> None:
         self.finished += 1
@@ -115,8 +119,8 @@ def test_the_address_of_an_online_run_is_announced(tmp_path: Path, logged, monke
     for step in (8, 16):
         logger.log_metrics({"loss/d": 1.0}, step)
     assert logged.text.count(Run.url) == 1
-    logger.finalize("success")
-    logger.finalize("success")
+    logger.close()
+    logger.close()
     assert run.finished == 1
 
 
@@ -135,3 +139,85 @@ def test_a_server_that_cannot_be_reached_means_offline(tmp_path: Path, logged, m
     assert "cannot be reached (no route to host)" in logged.text
     assert f"wandb sync {tmp_path}/wandb/offline-run-*" in logged.text
     assert Run.url not in logged.text
+
+
+def test_a_lost_network_does_not_keep_a_run_from_ending(tmp_path: Path, logged, monkeypatch):
+    class Lost(Run):
+        def finish(self) -> None:
+            raise TimeoutError("no answer in 300 seconds")
+
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(wandb, "init", lambda **options: given.update(options) or Lost())
+    logger = logger_in(tmp_path)
+    logger.log_metrics({"loss/d": 1.0}, 8)
+    logger.close()
+    assert given["settings"].finish_timeout > 0
+    assert f"upload it later with: wandb sync {tmp_path}" in logged.text
+
+
+def test_the_result_is_on_the_disk_before_the_upload(train, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    found: list[bool] = []
+
+    class Watched(Run):
+        def finish(self) -> None:
+            found.append((tmp_path / "run" / "result.json").is_file())
+
+    monkeypatch.setattr(wandb, "init", lambda **_: Watched())
+    status, output = train("logger=wandb", "callbacks=[checkpoints]")
+    assert status == 0, output
+    assert found == [True]
+
+
+def test_best_is_the_best_checkpoint_and_latest_the_last(tmp_path: Path, logged, monkeypatch):
+    run = Run()
+    monkeypatch.setattr(wandb, "init", lambda **_: run)
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("best", "last", "epoch_005"):
+        (tmp_path / "checkpoints" / f"{name}.ckpt").write_text(name, encoding="utf-8")
+    logger = WandbLogger(str(tmp_path), "test", log_model=True)
+    logger.log_metrics({"loss/d": 1.0}, 8)
+    logger.close()
+    sizes = {alias: artifact.size for alias, artifact in run.artifacts.items()}
+    assert sizes == {"best": 4, "latest": 4}
+    assert run.artifacts["best"].digest != run.artifacts["latest"].digest
+    assert {artifact.name for artifact in run.artifacts.values()} == {"model-abc"}
+
+
+@pytest.fixture
+def ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the W&B runs that have started."""
+    found: list[str] = []
+    monkeypatch.setattr(wandb, "init", lambda **options: found.append(options["id"]) or Run())
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    return found
+
+
+def start(run_dir: Path, **options: Any) -> None:
+    logger = WandbLogger(str(run_dir), "test", **options)
+    logger.log_metrics({"loss/d": 1.0}, 8)
+    logger.close()
+
+
+def test_an_id_that_was_given_is_kept_when_the_run_is_resumed(tmp_path: Path, ids, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "given")
+    start(tmp_path)
+    monkeypatch.delenv("WANDB_RUN_ID")
+    start(tmp_path)
+    start(tmp_path / "other", id="mine")
+    assert ids == ["given", "given", "mine"]
+
+
+def test_the_id_of_an_agent_is_used(tmp_path: Path, ids, monkeypatch):
+    start(tmp_path)
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "agents")
+    start(tmp_path)
+    assert ids[1] == "agents"
+
+
+def test_jobs_of_a_sweep_do_not_share_an_id(tmp_path: Path, ids, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "given")
+    for job in ("0", "1"):
+        start(tmp_path / job, group="sweep")
+    assert ids == ["given-0", "given-1"]

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
+from facegan.errors import InputError
 from facegan.lightning_internals import mark_epoch_unfinished, relocated, restart_epoch
 from facegan.training.callbacks.measurement import Measurement
 from facegan.training.callbacks.objective import EarlyStopping, Objective
@@ -34,6 +35,18 @@ class ResumePolicy(pl.Callback):
 
     def __init__(self, run_dir: str, resumed: bool, record: Callable[[], None]) -> None:
         self.run_dir, self.resumed, self.record = Path(run_dir), resumed, record
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        """Raise InputError unless all ranks resume, or none: their machines may share no disk."""
+        everywhere, anywhere = (
+            trainer.strategy.reduce_boolean_decision(self.resumed, all=every)
+            for every in (True, False)
+        )
+        if everywhere != anywhere:
+            raise InputError(
+                f"Only some of the machines have a checkpoint in {self.run_dir}: put it on a disk "
+                "that all of them share, by hydra.run.dir, or copy it to the others."
+            )
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]

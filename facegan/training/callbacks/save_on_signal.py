@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from facegan.errors import SIGNALS, InterruptedRun
+from facegan.errors import Handler, InterruptedRun, handlers, insists, pass_on, restore
 from facegan.lightning_internals import take_over_sigterm
 from facegan.quoting import assignment
 
@@ -16,10 +16,12 @@ EVERY_N_BATCHES = 10  # batches after which several devices agree on whether to 
 
 
 class SaveOnSignal(pl.Callback):
-    """On Ctrl-C, SIGTERM or SIGUSR1 (SLURM's): writes the checkpoint ``path``, and stops.
+    """On a signal that asks to stop (:data:`facegan.errors.SIGNALS`): saves ``path``, and stops.
 
     One device stops after the current batch, several after at most ten: agreeing is an all-reduce
-    for which the CPU waits. A second signal stops at once, without a checkpoint.
+    for which the CPU waits. The same signal again, or Ctrl-C, stops at once, without a checkpoint.
+    A handler that was there before the training is called once the checkpoint is written; a signal
+    that was ignored stays ignored.
 
     Attributes:
         received: number of the signal; None if there was none.
@@ -27,27 +29,35 @@ class SaveOnSignal(pl.Callback):
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
+        self._signals: list[int] = []
+        self._before: dict[int, Handler] = {}
+        self._outside: dict[int, Handler] = {}
+
+    @property
+    def received(self) -> int | None:
+        return self._signals[0] if self._signals else None
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        self._outside = handlers()  # without Lightning's own, which it sets after this
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._announces = trainer.is_global_zero
-        self._before = {signum: signal.signal(signum, self._receive) for signum in SIGNALS}
+        self._before = {signum: signal.getsignal(signum) for signum in self._outside}
+        for signum in self._before:
+            signal.signal(signum, self._receive)
         take_over_sigterm(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
-        for signum, handler in self._before.items():
-            if handler is not None:  # else it was not set from Python
-                signal.signal(signum, handler)
+        restore(self._before)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self.teardown(trainer, pl_module, "fit")
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        self._signals.append(signum)
+        if insists(self._signals):
             raise KeyboardInterrupt
-        self.received = signum
-        if self._announces:
+        if self._announces and len(self._signals) == 1:
             os.write(2, b"\nSaving a checkpoint and stopping. Again: stop at once, without one.\n")
 
     def on_train_batch_start(
@@ -61,6 +71,7 @@ class SaveOnSignal(pl.Callback):
             return
         trainer.save_checkpoint(self.path)
         signum = self.received or signal.SIGTERM
+        pass_on(signum, self._outside)
         raise InterruptedRun(
             f"Stopped by {signal.Signals(signum).name} after {pl_module.images_seen:,} images; "
             f"the checkpoint is {self.path}. Continue with: python -m facegan.train "

@@ -49,6 +49,13 @@ def rewind(loggers: Iterable[Logger], images_seen: int) -> None:
             logger.rewind(images_seen)
 
 
+def close(loggers: Iterable[Logger]) -> None:
+    """End loggers that upload: what they are told, and what they wait for, comes last."""
+    for logger in loggers:
+        if hasattr(logger, "close"):
+            logger.close()
+
+
 def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, float], images_seen: int) -> None:
     """Write ``metrics`` to every logger at once.
 

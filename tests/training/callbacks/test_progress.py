@@ -1,5 +1,6 @@
 """The bar shows images seen and epochs from 1, and is updated now and then."""
 
+import logging
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.demos.boring_classes import BoringModel
 
+from facegan.cli import experiment
 from facegan.files import read_csv
 from facegan.training.callbacks import progress
 
@@ -63,13 +65,57 @@ def test_epochs_count_from_one(bar: Shown):
     assert bar.descriptions[-1].startswith("Epoch 2/2")
 
 
-def test_the_bar_of_a_training_shows_images_seen(train: Callable[..., tuple[int, str]]):
+def test_the_bar_of_a_training_shows_images_seen(
+    train: Callable[..., tuple[int, str]], monkeypatch
+):
+    monkeypatch.setattr(experiment, "on_terminal", lambda: True)
     status, output = train(
         "callbacks=[progress]", "trainer.max_epochs=1", "trainer.enable_progress_bar=true"
     )
     assert status == 0, output
     assert "images=72" in output
     assert "v_num" not in output
+
+
+@pytest.mark.parametrize("callbacks", ["callbacks=[progress]", "callbacks=none"])
+def test_without_a_terminal_there_is_a_line_an_epoch(train, callbacks: str):
+    status, output = train(callbacks, "trainer.enable_progress_bar=true")
+    assert status == 0, output
+    lines = [line for line in output.splitlines() if line.startswith("Epoch ")]
+    assert [line.partition(": ")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+    assert "72 images, loss/d" in lines[0]
+    assert ("images/s" in lines[0]) == (callbacks != "callbacks=none")
+    assert "it/s" not in output
+
+
+def test_without_a_bar_there_are_no_lines(train: Callable[..., tuple[int, str]]):
+    status, output = train("callbacks=[progress]")
+    assert status == 0, output
+    assert "Epoch 1" not in output
+
+
+def test_a_long_epoch_has_a_line_a_minute(monkeypatch, tmp_path, caplog):
+    clock = count(step=25)  # seconds a batch
+    monkeypatch.setattr(progress, "perf_counter", lambda: next(clock))
+    caplog.set_level(logging.INFO, logger="facegan")
+    model = BoringModel()
+    model.images_seen = 0
+    pl.Trainer(
+        max_epochs=1,
+        limit_train_batches=9,
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        callbacks=[progress.ProgressLines()],
+        default_root_dir=tmp_path,
+    ).fit(model)
+    own = [record for record in caplog.records if record.name.startswith("facegan")]
+    said = [record.getMessage().partition(":")[0] for record in own]
+    assert said[:-1] == [f"Epoch 1/1, batch {number}/9" for number in (3, 6)]
+    assert said[-1] == "Epoch 1/1"
 
 
 def test_throughput_is_recorded_once_an_epoch(train: Callable[..., tuple[int, str]], tmp_path):

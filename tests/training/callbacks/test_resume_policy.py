@@ -4,6 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from facegan.errors import InputError
 from facegan.files import append_csv, read_csv
 from facegan.training.callbacks.resume_policy import ResumePolicy
 from facegan.training.callbacks.samples import Samples
@@ -40,3 +43,18 @@ def test_a_resumed_run_deletes_what_it_writes_again(tmp_path: Path):
 def test_a_new_run_from_a_checkpoint_keeps_no_rows(tmp_path: Path):
     start(tmp_path, resumed=False, images_seen=64)
     assert read_csv(tmp_path / "metrics.csv") == []
+
+
+@pytest.mark.parametrize("others", [True, False])
+@pytest.mark.parametrize("resumed", [True, False])
+def test_all_machines_resume_or_none(tmp_path: Path, resumed: bool, others: bool):
+    def decision(own: bool, all: bool) -> bool:  # of two ranks
+        return (own and others) if all else (own or others)
+
+    trainer = SimpleNamespace(strategy=SimpleNamespace(reduce_boolean_decision=decision))
+    policy = ResumePolicy(str(tmp_path), resumed, record=lambda: None)
+    if resumed == others:
+        policy.setup(trainer, None, "fit")
+        return
+    with pytest.raises(InputError, match="Only some of the machines have a checkpoint in"):
+        policy.setup(trainer, None, "fit")
