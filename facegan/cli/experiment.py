@@ -36,7 +36,8 @@ def build(invocation: Invocation) -> Experiment:
     condition = ConditionSettings.pick(config["condition"])
     conditions = _conditions(condition, data)
     model = instantiate(config, "model", conditions=conditions.specification())
-    callbacks: list[Any] = list((instantiate(config, "callbacks") or {}).values())
+    named = (instantiate(config, "callbacks") or {}).values()
+    callbacks: list[Any] = [callback for callback in named if callback is not None]
     if condition.kind == "clusters":
         k = conditions.num_conditions
         callbacks.append(SelfCondition(k, condition.recluster, seed=settings.seed))

@@ -485,6 +485,14 @@ def test_commands_leave_their_process_as_they_found_it(
         assert after == before
 
 
+def test_a_callback_can_be_left_out(tmp_path: Path):
+    off = [f"callbacks.{name}=null" for name in ("quality", "best", "clusters")]
+    cfg = changed(composed("config", *TINY), *off, f"run_dir={tmp_path}", f"data_dir={tmp_path}")
+    kinds = {type(callback).__name__ for callback in build_experiment(cfg).callbacks}
+    assert "Samples" in kinds
+    assert not {"Quality", "Clusters", "NoneType"} & kinds
+
+
 def test_one_batch_through_everything_is_quick():
     cfg = compose("debug=fdr")
     assert max(cfg.quality.n, cfg.quality.real, cfg.clustering.n) <= 100
