@@ -11,20 +11,14 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 
+from facegan.gan import ema
 from facegan.gan.augment import augment
 from facegan.gan.conditions import Conditions
 from facegan.gan.cuda_graphs import GraphedStep, can_capture
 from facegan.gan.divergence import Divergence
-from facegan.gan.ema import (
-    CALIBRATION_LATENTS,
-    average_of,
-    calibrate,
-    decay,
-    generate,
-    update_average,
-)
 from facegan.gan.latents import sample_latents
 from facegan.gan.losses import LOSSES, gradient_penalty, smoothed_bce, squared_gradient_norm
+from facegan.gan.optimizers import adam_settings, update
 from facegan.gan.settings import STEP_METRICS, GANSettings
 from facegan.lightning_internals import count_optimizer_steps, step_number
 from facegan.networks import BACKBONES
@@ -60,10 +54,9 @@ class GAN(pl.LightningModule):
         self.automatic_optimization = False
         self.images_seen = 0  # by all devices together: the x-axis of everything that is logged
 
-        build = BACKBONES[self.settings.backbone]
-        networks = build(self.settings, self.conditions.num_conditions)
+        networks = BACKBONES[self.settings.backbone](self.settings, self.conditions.num_conditions)
         self.generator, self.discriminator = networks
-        self.generator_ema = average_of(self.generator)
+        self.generator_ema = ema.average_of(self.generator)
         z = sample_latents(GRID, self.settings.latent_dim, self.settings.seed)
         self.register_buffer("fixed_z", z)
         self.to(memory_format=torch.channels_last)
@@ -116,16 +109,16 @@ class GAN(pl.LightningModule):
         step = (batch_idx + 1) % s.accumulate == 0 or trainer.is_last_batch
         # Lightning's global_step counts both optimizers, since the start of training.
         penalise = trainer.global_step // 2 % s.penalty_every == 0
-        update = self._update_networks if self._graphed is None else self._graphed
-        metrics = update(real, labels, batches=self._accumulated, step=step, penalise=penalise)
+        run = self._graphed or self._update_networks
+        metrics = run(real, labels, batches=self._accumulated, step=step, penalise=penalise)
         self._metrics = dict(zip(STEP_METRICS, metrics, strict=True))
 
         new_images = len(real) * trainer.world_size
         self.images_seen += new_images
         if step:
             images = new_images * self._accumulated
-            beta = decay(images, self.images_seen, s.ema_half_life, s.ema_ramp)
-            update_average(self.generator_ema, self.generator, beta)
+            beta = ema.decay(images, self.images_seen, s.ema_half_life, s.ema_ramp)
+            ema.update_average(self.generator_ema, self.generator, beta)
             self._accumulated = 0
         self._divergence.watch(metrics[:2].sum(), step_number(trainer))
         if self.should_log():
@@ -183,26 +176,12 @@ class GAN(pl.LightningModule):
                 optimizer.zero_grad()
             yield
             if step:
-                parameters = optimizer.param_groups[0]["params"]
-                if batches > 1:  # their mean, whatever number there were
-                    for parameter in parameters:
-                        parameter.grad /= batches
-                if self.settings.clip is not None:
-                    # Not Lightning's: it refuses fused optimizers in bf16, where nothing is scaled.
-                    torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
-                optimizer.step()
+                update(optimizer, batches, self.settings.clip)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        of_d, of_g = self._adam_settings()
+        of_d, of_g = adam_settings(self.settings, self.device)
         D, G = self.discriminator, self.generator
         return [torch.optim.Adam(D.parameters(), **of_d), torch.optim.Adam(G.parameters(), **of_g)]
-
-    def _adam_settings(self) -> list[dict[str, Any]]:
-        """Of D's optimizer and of G's."""
-        s, device = self.settings, self.device.type
-        kind = {"fused": device in ("cuda", "cpu", "mps", "xpu"), "capturable": device == "cuda"}
-        of_d, of_g = {"lr": s.lr_d, "betas": s.betas_d}, {"lr": s.lr_g, "betas": s.betas_g}
-        return [of_d | kind, of_g | kind]
 
     def on_fit_start(self) -> None:
         self._divergence, self._accumulated = Divergence(self.device), 0
@@ -220,7 +199,8 @@ class GAN(pl.LightningModule):
     def on_train_start(self) -> None:
         self._reseed()
         # A checkpoint restores the learning rates and the device of its own run: keep this run's.
-        for optimizer, settings in zip(self.trainer.optimizers, self._adam_settings(), strict=True):
+        kinds = adam_settings(self.settings, self.device)
+        for optimizer, settings in zip(self.trainer.optimizers, kinds, strict=True):
             optimizer.param_groups[0].update(settings)
 
     def on_train_epoch_start(self) -> None:
@@ -245,7 +225,7 @@ class GAN(pl.LightningModule):
         z = self.fixed_z if z is None else z.to(self.device)
         if labels is None:
             labels = self.conditions.draw(len(z), self.settings.seed)
-        return generate(self.generator_ema, z, self.conditions.encode(labels.to(self.device)))
+        return ema.generate(self.generator_ema, z, self.conditions.encode(labels.to(self.device)))
 
     def images_of(self, n: int, seed: int) -> Callable[[np.ndarray], Tensor]:
         """A function from picture numbers (N,) below ``n`` to images of ``seed``, as by sample."""
@@ -256,10 +236,10 @@ class GAN(pl.LightningModule):
     def _calibrate(self) -> None:
         """Measure generator_ema's BatchNorm statistics unless its weights are unchanged since."""
         if self._calibrated_at != self.images_seen:
-            n, seed = CALIBRATION_LATENTS, mix_seed(self.settings.seed, CALIBRATION)
+            n, seed = ema.CALIBRATION_LATENTS, mix_seed(self.settings.seed, CALIBRATION)
             z = sample_latents(n, self.settings.latent_dim, seed).to(self.device)
             labels = self.conditions.draw(n, seed).to(self.device)
-            calibrate(self.generator_ema, z, self.conditions.encode(labels))
+            ema.calibrate(self.generator_ema, z, self.conditions.encode(labels))
         self._calibrated_at = self.images_seen
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
