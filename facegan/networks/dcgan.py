@@ -91,8 +91,8 @@ class Generator(nn.Sequential):
     :class:`facegan.networks.winograd.Conv2d`.
 
     With ``conditions``, it also takes vectors (N, conditions): their linear embedding, at first a
-    third of the latents in length, is appended to these. As long as they are, it takes their place,
-    and all images of a condition become alike.
+    tenth of the latents in length, is appended to these. A longer one takes their place: images of
+    a condition become alike (experiments/conditions).
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Generator(nn.Sequential):
         self.embed: nn.Linear | None = None
         if conditions:
             self.embed = nn.Linear(conditions, EMBEDDING, bias=False)
-            nn.init.normal_(self.embed.weight, std=conditions**-0.5 / 3)
+            nn.init.normal_(self.embed.weight, std=conditions**-0.5 / 10)
 
     def forward(self, z: Tensor, conditions: Tensor | None = None) -> Tensor:
         if self.embed is not None:
