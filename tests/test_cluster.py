@@ -155,12 +155,20 @@ def test_a_checkpoint_outside_a_run_directory_needs_a_dataset(
     assert status == 0, output
 
 
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A directory with a picture."""
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (20, 20), "pink").save(tmp_path / "pictures" / "one.png")
+    return tmp_path / "pictures"
+
+
 @pytest.mark.slow
-def test_attributes_cannot_be_predicted(run: Run, trained: Path):
+def test_attributes_cannot_be_predicted(run: Run, trained: Path, pictures: Path):
     space = "clustering.space=attributes"
     status, output = run(cluster, f"ckpt={trained}", *SMALL, space)
     assert status == 0, output
-    status, output = run(cluster, f"ckpt={trained}", *SMALL, space, f"predict={trained}")
+    status, output = run(cluster, f"ckpt={trained}", *SMALL, space, f"predict={pictures}")
     assert status == 2
     assert "pictures without labels cannot be assigned" in output
 
@@ -186,13 +194,13 @@ def test_a_network_without_batch_norm_predicts_and_a_later_checkpoint_is_refused
 
 @pytest.mark.slow
 def test_another_run_with_as_many_images_seen_is_refused(
-    train: Run, run: Run, trained: Path, tmp_path: Path
+    train: Run, run: Run, trained: Path, tmp_path: Path, pictures: Path
 ):
     more = ["dataset.n=200", "trainer.max_epochs=1", "callbacks=[checkpoints]", "seed=1"]
     train(*more, f"hydra.run.dir={tmp_path}/other")
     run(cluster, f"ckpt={trained}", *SMALL)
     out = trained / "clusters" / "last"
-    status, output = run(cluster, f"ckpt={tmp_path}/other", f"predict={tmp_path}", f"out={out}")
+    status, output = run(cluster, f"ckpt={tmp_path}/other", f"predict={pictures}", f"out={out}")
     assert status == 2
     assert "are not those whose features were clustered" in output
 
