@@ -69,7 +69,7 @@ class SaveOnSignal(pl.Callback):
         # All ranks or none: one that saved alone would leave the others waiting for its gradients.
         if not trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
             return
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path, weights_only=False)
         signum = self.received or signal.SIGTERM
         pass_on(signum, self._outside)
         raise InterruptedRun(
