@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from facegan.errors import InputError
-from facegan.gan.latents import STREAM_LENGTH
+from facegan.gan.latents import STREAM_LENGTH, rows_of_blocks
 from facegan.gan.settings import ConditionSettings
 from facegan.seeds import CONDITIONS, mix_seed
 
@@ -129,16 +129,15 @@ class Conditions(nn.Module):
             if having.any():
                 values, counts = values[having], counts[having]
         shares = counts.cumsum() / counts.sum()
-        first, last = start // STREAM_LENGTH, (start + count - 1) // STREAM_LENGTH
-        uniform = [
-            np.random.default_rng(mix_seed(seed, number, CONDITIONS)).random(STREAM_LENGTH)
-            for number in range(first, last + 1)
-        ]
-        numbers = np.searchsorted(shares, np.concatenate(uniform), side="right")
-        drawn = values[numbers.clip(max=len(values) - 1)].astype(np.float32)
-        drawn[:, columns] = wanted
-        offset = start - first * STREAM_LENGTH
-        return torch.from_numpy(drawn[offset : offset + count])
+
+        def block(number: int) -> Tensor:
+            rng = np.random.default_rng(mix_seed(seed, number, CONDITIONS))
+            rows = np.searchsorted(shares, rng.random(STREAM_LENGTH), side="right")
+            drawn = values[rows.clip(max=len(values) - 1)].astype(np.float32)
+            drawn[:, columns] = wanted
+            return torch.from_numpy(drawn)
+
+        return rows_of_blocks(block, count, start)
 
     def share(self, asked: Mapping[str, float]) -> float:
         """Share of the training images that have all values ``asked`` for."""

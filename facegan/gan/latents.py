@@ -1,5 +1,6 @@
 """Latents z ~ N(0, 1), drawn so that picture number i of a seed is always the same picture."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -30,16 +31,25 @@ def sample_latents(
     checked("n", count, Count)
     if truncation is not None:
         checked("truncation", truncation, Annotated[float, Field(ge=0.01, allow_inf_nan=False)])
-    first, last = start // STREAM_LENGTH, (start + count - 1) // STREAM_LENGTH
-    blocks = []
-    for number in range(first, last + 1):
+
+    def block(number: int) -> Tensor:
         # Different (seed, number) pairs must not share a stream: both are mixed into one seed.
         generator = torch.Generator().manual_seed(mix_seed(seed, number))
-        block = torch.empty(STREAM_LENGTH, latent_dim)
+        latents = torch.empty(STREAM_LENGTH, latent_dim)
         if truncation is None:
-            block.normal_(generator=generator)
-        else:
-            torch.nn.init.trunc_normal_(block, a=-truncation, b=truncation, generator=generator)
-        blocks.append(block)
+            return latents.normal_(generator=generator)
+        torch.nn.init.trunc_normal_(latents, a=-truncation, b=truncation, generator=generator)
+        return latents
+
+    return rows_of_blocks(block, count, start)
+
+
+def rows_of_blocks(block: Callable[[int], Tensor], count: int, start: int) -> Tensor:
+    """Rows ``start`` to ``start + count`` of the blocks number 0, 1 and so on, one after the other.
+
+    ``block(number)`` has STREAM_LENGTH rows; only those needed are called for.
+    """
+    first, last = start // STREAM_LENGTH, (start + count - 1) // STREAM_LENGTH
+    blocks = torch.cat([block(number) for number in range(first, last + 1)])
     offset = start - first * STREAM_LENGTH
-    return torch.cat(blocks)[offset : offset + count]
+    return blocks[offset : offset + count]
