@@ -1,6 +1,5 @@
 """k-means on discriminator features after every epoch."""
 
-import hashlib
 import logging
 from typing import Any
 
@@ -19,7 +18,7 @@ from facegan.features.reading import reader
 from facegan.features.stream import Ranks
 from facegan.pictures import plots
 from facegan.pictures.sheets import save_png
-from facegan.training.callbacks.measurement import Measurement, Row
+from facegan.training.callbacks.measurement import Measurement, Row, identity
 from facegan.training.loggers import log_picture, log_table
 
 log = logging.getLogger(__name__)
@@ -52,9 +51,7 @@ class Clusters(Measurement):
         settings = self.settings
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._selection = select(data, settings)
-        rows = self._selection.rows
-        digest = hashlib.sha256(str(data.store.path.name).encode() + rows.tobytes()).digest()
-        self._images = np.frombuffer(digest, np.uint8).copy()  # identifies the chosen images
+        self._images = identity(data, self._selection.rows).numpy()
         if settings.reads_features:
             reader("features", pl_module.discriminator, settings.layers)
 
