@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,18 @@ class Shown(progress.ProgressBar):
         self.descriptions.append(self.train_progress_bar.desc)
 
 
+def fit(model: BoringModel, directory: Path, **options: Any) -> None:
+    pl.Trainer(
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=directory,
+        **options,
+    ).fit(model)
+
+
 @pytest.fixture
 def bar(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Shown:
     """The bar of two epochs of six batches, which take 0.04 s each by its clock."""
@@ -40,17 +53,7 @@ def bar(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Shown:
 
     monkeypatch.setattr(progress, "perf_counter", tick)
     shown = Shown()
-    pl.Trainer(
-        max_epochs=2,
-        limit_train_batches=6,
-        limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        callbacks=[shown],
-        default_root_dir=tmp_path,
-    ).fit(BoringModel())
+    fit(BoringModel(), tmp_path, callbacks=[shown], max_epochs=2, limit_train_batches=6)
     return shown
 
 
@@ -100,18 +103,8 @@ def test_a_long_epoch_has_a_line_a_minute(monkeypatch, tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="facegan")
     model = BoringModel()
     model.images_seen = 0
-    pl.Trainer(
-        max_epochs=1,
-        limit_train_batches=9,
-        limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        callbacks=[progress.ProgressLines()],
-        default_root_dir=tmp_path,
-    ).fit(model)
+    lines = {"callbacks": [progress.ProgressLines()], "enable_progress_bar": False}
+    fit(model, tmp_path, **lines, max_epochs=1, limit_train_batches=9)
     own = [record for record in caplog.records if record.name.startswith("facegan")]
     said = [record.getMessage().partition(":")[0] for record in own]
     assert said[:-1] == [f"Epoch 1/1, batch {number}/9" for number in (3, 6)]
