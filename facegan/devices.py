@@ -5,6 +5,19 @@ import torch
 from facegan.errors import InputError
 
 
+def weakest_gpu(devices: int | str | list[int]) -> tuple[tuple[int, int], str] | None:
+    """Compute capability and name of the weakest of the CUDA devices that may be meant, if any."""
+    if not torch.cuda.is_available():
+        return None
+    count = torch.cuda.device_count()
+    named = [n for n in devices if n < count] if isinstance(devices, list) else []
+    found = [
+        (torch.cuda.get_device_capability(n), torch.cuda.get_device_name(n))
+        for n in named or range(count)
+    ]
+    return min(found)
+
+
 def usable_device(device: str | torch.device) -> torch.device:
     """The device that ``device`` names as in torch; ``auto``: a GPU if there is one.
 

@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and what names and outputs can show."""
 
 import csv
 import errno
@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,11 @@ def alone(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def on_terminal() -> bool:
+    """Whether a progress bar can be drawn: on a terminal or in a notebook, not into a file."""
+    return "ipykernel" in sys.modules or bool(sys.stdout.isatty() or sys.stderr.isatty())
 
 
 def legible(name: str) -> str:

@@ -9,13 +9,14 @@ import pytorch_lightning as pl
 
 from facegan.cli.conf import instantiate
 from facegan.cli.invocation import Invocation
+from facegan.devices import weakest_gpu
+from facegan.files import on_terminal
 from facegan.gan.conditions import Conditions, conditions_for
 from facegan.gan.settings import ConditionSettings, GANSettings
-from facegan.launch.devices import weakest_gpu
+from facegan.launch.devices import GPUS
 from facegan.launch.distributed import reconnect, strategy
 from facegan.launch.environment import rank, restarted
 from facegan.run_dir import last_checkpoint
-from facegan.terminal import on_terminal
 from facegan.training.callbacks.progress import ProgressLines
 from facegan.training.callbacks.self_condition import SelfCondition
 from facegan.training.checks import check_precision, usable_precision
@@ -76,7 +77,7 @@ def build(invocation: Invocation) -> Experiment:
 def with_precision(config: dict[str, Any], trainer: TrainerSettings) -> dict[str, Any]:
     """``config`` with the floating-point precision that model and device can use."""
     model = GANSettings.read(config["model"])
-    gpu = weakest_gpu(trainer.devices, trainer.accelerator)
+    gpu = weakest_gpu(trainer.devices) if trainer.accelerator in GPUS else None
     precision = usable_precision(model, trainer.precision, gpu)
     if precision != trainer.precision and rank() == 0:
         log.info("trainer.precision=%s%s", precision, f", on {gpu[1]}" if gpu else "")

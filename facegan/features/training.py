@@ -11,7 +11,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from facegan.errors import interruptible
 from facegan.features.classifier import Classifier
-from facegan.terminal import on_terminal
+from facegan.files import on_terminal
 
 
 @contextmanager

@@ -61,23 +61,6 @@ def num_devices(devices: int | str | list[int], accelerator: str = "auto") -> in
     return int(devices) if str(devices).lstrip("-").isdigit() else 1
 
 
-def weakest_gpu(
-    devices: int | str | list[int], accelerator: str
-) -> tuple[tuple[int, int], str] | None:
-    """Compute capability and name of the weakest of the CUDA devices that may be meant, if any."""
-    import torch  # here: composing a configuration for the CPU needs no torch
-
-    if accelerator not in GPUS or not torch.cuda.is_available():
-        return None
-    count = torch.cuda.device_count()
-    named = [n for n in devices if n < count] if isinstance(devices, list) else []
-    found = [
-        (torch.cuda.get_device_capability(n), torch.cuda.get_device_name(n))
-        for n in named or range(count)
-    ]
-    return min(found)
-
-
 def limit_threads() -> None:
     """Compute with as many threads as the process may use: PyTorch counts all cores of a machine.
 
@@ -86,10 +69,16 @@ def limit_threads() -> None:
     """
     if "OMP_NUM_THREADS" in os.environ:
         return
-    import torch
-    from joblib import cpu_count  # knows affinities and quotas
+    import torch  # here: --help needs no torch
 
-    torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))
+
+
+def usable_cpus() -> int:
+    """Number of CPUs this process may use, within its affinity and a container's quota."""
+    from joblib import cpu_count  # here: --help need not wait for numpy
+
+    return cpu_count()
 
 
 def visible_gpus() -> int:

@@ -30,6 +30,7 @@ from facegan.errors import (
     restore,
 )
 from facegan.files import write_json
+from facegan.launch.devices import usable_cpus
 from facegan.launch.environment import JOB
 
 PEERS_LOST = 75  # exit status of a rank that has lost the connection to another (EX_TEMPFAIL)
@@ -71,9 +72,7 @@ def run_ranks(configuration: str, count: int) -> None:
 
 def _environment(directory: Path, count: int) -> dict[str, str]:
     """Environment variables of all ranks; Lightning's LightningEnvironment reads the addresses."""
-    from joblib import cpu_count  # here: --help need not wait for numpy
-
-    threads = int(os.environ.get("OMP_NUM_THREADS") or cpu_count())  # within a container's quota
+    threads = int(os.environ.get("OMP_NUM_THREADS") or usable_cpus())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
