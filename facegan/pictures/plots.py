@@ -84,7 +84,7 @@ def scatter(points: np.ndarray, panels: Mapping[str, np.ndarray]) -> Image.Image
         for number, group in enumerate(shown):
             colour = f"C{number}" if len(shown) <= 10 else f"C{number % 10}"
             marker = "o" if number < 10 else "x"
-            name = textwrap.fill(_short(group), 14)
+            name = textwrap.fill(_short(group), 14, max_lines=2, placeholder="…")
             name = name if name not in drawn else f"{name} ({number + 1})"
             dots = axis.scatter(*points[values == group].T, s=6, color=colour, marker=marker)
             drawn[name] = dots

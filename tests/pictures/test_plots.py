@@ -44,6 +44,13 @@ def test_the_legend_of_the_last_panel_is_inside_the_picture(panels: int):
     assert plots.scatter(np.eye(10)[:, :2], names).width == 420 * min(3, panels)
 
 
+def test_ten_long_names_fit_beside_their_panel():
+    names = np.array([f"{i}: not Black_Hair, Blond_Hair, some Wearing_Hat" for i in range(10)])
+    panels = {f"panel {i}": names for i in range(4)}
+    picture = np.asarray(plots.scatter(np.random.default_rng(0).random((10, 2)), panels))
+    assert (picture[0] == 255).all()  # where a legend that is too high is cut off
+
+
 def test_curves_leave_a_gap_at_nan():
     whole = plots.curves([1, 2, 3, 4], {"a": {"x": [1, 1, 1, 1]}})
     broken = plots.curves([1, 2, 3, 4], {"a": {"x": [1, float("nan"), 1, 1]}})
